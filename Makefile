@@ -1,0 +1,58 @@
+# Everything runs in .venv, which `make venv` builds from the hashed lock file alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help venv check test lint types imports docs docs-check sandbox program lock format clean
+
+help:  ## explain every target
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+venv: $(STAMP)  ## install the locked dependencies and the project into .venv
+
+check: lint types imports docs-check  ## formatting, lint, types, import rules, generated docs
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: venv  ## format the code and apply safe lint fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: venv
+	$(BIN)/mypy
+
+imports: venv
+	$(BIN)/lint-imports --no-cache
+
+docs: venv  ## regenerate the API reference and the table of settings
+	$(BIN)/python tools/generate_docs.py
+
+docs-check: venv
+	$(BIN)/python tools/generate_docs.py --check
+
+test: venv  ## run every test (unit, property, contract, integration, e2e)
+	$(BIN)/python -m pytest
+
+sandbox: venv  ## serve a local Solana and Jupiter with a funded demo wallet
+	$(BIN)/sniperforge sandbox
+
+program: venv  ## rebuild the sandbox's pool program (installs ziglang, 100 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[program]'
+	$(BIN)/python -m sniperforge.sandbox.program.build
+
+lock: venv  ## resolve requirements.lock anew (needs `uv` on PATH)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra dev pyproject.toml tools/build-requirements.in -o requirements.lock
+
+clean:  ## remove caches (never SNIPERFORGE_HOME)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

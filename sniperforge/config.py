@@ -1,0 +1,251 @@
+"""Settings: `SNIPERFORGE_*` in the environment, then lines of `sniperforge.toml` in the home, then defaults.
+
+Everything SniperForge writes lies under one home; two homes are two systems that share nothing.
+Problems are reported all at once, each with its place and, for a misspelt name, the nearest right one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import platformdirs
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from sniperforge.errors import ConfigError
+
+ENV_PREFIX = "SNIPERFORGE_"
+CONFIG_NAME = "sniperforge.toml"
+
+Network = Literal["sandbox", "devnet", "mainnet"]
+JupiterPlan = Literal["keyless", "free", "developer", "launch", "pro"]
+
+
+class NetworkDefaults(BaseModel):
+    """Addresses of a network when the settings name none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rpc_urls: tuple[str, ...]
+    jupiter_url: str | None
+    genesis_hash: str | None
+    """What `getGenesisHash` must answer, where it is fixed; None where every start makes a new chain."""
+
+
+NETWORKS: Mapping[Network, NetworkDefaults] = {
+    "sandbox": NetworkDefaults(
+        rpc_urls=("http://127.0.0.1:8899",), jupiter_url="http://127.0.0.1:8901", genesis_hash=None
+    ),
+    "devnet": NetworkDefaults(
+        rpc_urls=("https://api.devnet.solana.com",),
+        jupiter_url=None,
+        genesis_hash="EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG",
+    ),
+    "mainnet": NetworkDefaults(
+        rpc_urls=("https://api.mainnet-beta.solana.com",),
+        jupiter_url="https://api.jup.ag",
+        genesis_hash="5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d",
+    ),
+}
+
+
+def default_home() -> Path:
+    """The platform's data directory for SniperForge."""
+    return Path(platformdirs.user_data_path("sniperforge", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """Every setting of SniperForge. Frozen; secrets do not print themselves."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+    home: Path = Field(
+        default_factory=default_home,
+        description="Folder that holds everything SniperForge writes. Two homes are two systems. "
+        "Environment only: the file lies inside it.",
+    )
+    network: Network = Field("sandbox", description="Which Solana network: `sandbox`, `devnet` or `mainnet`.")
+    mainnet_opt_in: bool = Field(
+        default=False, description="Must be true before anything is asked of mainnet. Real money starts here."
+    )
+    rpc_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Solana JSON-RPC addresses, comma-separated, most trusted first. Default: the network's own.",
+    )
+    rpc_timeout_s: float = Field(10.0, gt=0, le=120, description="Longest wait for one RPC answer, in seconds.")
+    rpc_max_slots_behind: int = Field(
+        50,
+        ge=0,
+        description="A node this many slots behind the best one is not asked while another is healthy.",
+    )
+    jupiter_url: str | None = Field(None, description="Jupiter API address. Default: the network's own.")
+    jupiter_api_key: SecretStr | None = Field(None, description="Jupiter API key. Secret.")
+    jupiter_plan: JupiterPlan = Field(
+        "keyless",
+        description="Plan of that key, which sets the request budget: `keyless`, `free`, ... `pro`.",
+    )
+    jupiter_timeout_s: float = Field(5.0, gt=0, le=60, description="Longest wait for a quote or price, in seconds.")
+    jupiter_execute_timeout_s: float = Field(30.0, gt=0, le=120, description="Longest wait for `/execute`, in seconds.")
+    organisation: str = Field(
+        "default",
+        pattern=r"^[A-Za-z0-9_-]{1,40}$",
+        description="Whose Jupiter budget is used; every process with the same name shares one window.",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Redis for the shared request budget (and, later, the queues). "
+        "Without it the budget holds for one process only. May contain a password, so secret.",
+    )
+    database_url: SecretStr | None = Field(
+        None, description="SQLAlchemy address of the books. Default: `books.db` (SQLite) in the home. Secret."
+    )
+    wallet: str | None = Field(None, description="Wallet used when a command names none. Default: the only one.")
+    wallet_passphrase: SecretStr | None = Field(
+        None, description="Passphrase of the wallets, for unattended start. Secret; prefer the file."
+    )
+    wallet_passphrase_file: Path | None = Field(
+        None, description="File whose first line is the passphrase; readable by its owner only."
+    )
+    allow_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Mints that may be traded in spite of a warning (unverified, freezable, transfer fee...).",
+    )
+    oracle_max_age_s: int = Field(60, gt=0, description="An on-chain price older than this is no price, in seconds.")
+    oracle_max_confidence_bps: int = Field(
+        100,
+        gt=0,
+        le=10_000,
+        description="An on-chain price less certain than this share of itself is no price.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event logged.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto",
+        description="What standard error gets: readable on a terminal, JSON lines elsewhere, with `auto`.",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (signature of the base class)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (same)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, then the file in the home."""
+        home = Path(init_settings()["home"])
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, toml_file=home / CONFIG_NAME),
+        )
+
+    @field_validator("rpc_urls", "allow_tokens", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("rpc_urls", "jupiter_url")
+    @classmethod
+    def _http(cls, value: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+        for url in (value,) if isinstance(value, str) else value or ():
+            if not url.startswith(("http://", "https://")):
+                message = "an address starts with http:// or https://"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.network == "mainnet" and not self.mainnet_opt_in:
+            message = "network is mainnet, where real money moves: set mainnet_opt_in = true if you mean it"
+            raise ValueError(message)
+        if self.wallet_passphrase is not None and self.wallet_passphrase_file is not None:
+            message = "wallet_passphrase and wallet_passphrase_file are both set: keep one"
+            raise ValueError(message)
+        return self
+
+    @property
+    def defaults(self) -> NetworkDefaults:
+        """Fixed facts of the chosen network."""
+        return NETWORKS[self.network]
+
+    @property
+    def effective_rpc_urls(self) -> tuple[str, ...]:
+        """The RPC addresses in force."""
+        return self.rpc_urls or self.defaults.rpc_urls
+
+    @property
+    def effective_jupiter_url(self) -> str | None:
+        """The Jupiter address in force; None on a network that has no Jupiter."""
+        return self.jupiter_url or self.defaults.jupiter_url
+
+    @property
+    def effective_database_url(self) -> str:
+        """The address of the books in force."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'books.db'}"
+
+    @property
+    def keystore_dir(self) -> Path:
+        """Where encrypted keys lie."""
+        return self.home / "keys"
+
+    @property
+    def log_dir(self) -> Path:
+        """Where log files lie."""
+        return self.home / "logs"
+
+
+def _nearest(name: str) -> str:
+    close = difflib.get_close_matches(name, Settings.model_fields, n=1)
+    return f"there is no such setting; did you mean {close[0]}?" if close else "there is no such setting"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from `overrides`, the environment, the home's file and defaults, in that order of precedence.
+
+    Args:
+        **overrides: Values that win over everything (command-line options).
+
+    Raises:
+        ConfigError: `problems` lists every problem found, each with its place.
+    """
+    problems: list[str] = []
+    given = {name[len(ENV_PREFIX) :].lower() for name in os.environ if name.startswith(ENV_PREFIX)}
+    problems += [f"{ENV_PREFIX}{name.upper()}: {_nearest(name)}" for name in sorted(given - set(Settings.model_fields))]
+    home = Path(overrides.get("home") or os.environ.get(f"{ENV_PREFIX}HOME") or default_home()).expanduser().absolute()
+    path = home / CONFIG_NAME
+    try:
+        settings = Settings(**{**overrides, "home": home})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"{path}: cannot be read: {error}")
+    except ValidationError as error:
+        for item in error.errors(include_url=False, include_context=False, include_input=False):
+            name = ".".join(str(part) for part in item["loc"])
+            first = name.split(".")[0]
+            where = "option " if first in overrides else ENV_PREFIX if first in given else f"{path}: "
+            what = _nearest(name) if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
+            problems.append(f"{where}{name.upper() if where == ENV_PREFIX else name or 'settings'}: {what}")
+    if problems:
+        raise ConfigError("the settings cannot work:\n  " + "\n  ".join(problems), problems=tuple(problems))
+    return settings
