@@ -236,6 +236,8 @@ def load_settings(**overrides: Any) -> Settings:
     home = Path(overrides.get("home") or os.environ.get(f"{ENV_PREFIX}HOME") or default_home()).expanduser().absolute()
     path = home / CONFIG_NAME
     try:
+        if "home" in TomlConfigSettingsSource(Settings, toml_file=path).toml_data:
+            problems.append(f"{path}: home: this file lies in the home; set {ENV_PREFIX}HOME instead")
         settings = Settings(**{**overrides, "home": home})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         problems.append(f"{path}: cannot be read: {error}")

@@ -63,10 +63,18 @@ class SystemCreateAccount:
 
 @dataclass(frozen=True, slots=True)
 class SystemAssign:
-    """`account` is handed to another program; also allocate-with-seed and assign-with-seed."""
+    """`account` is handed to another program (also allocate-with-seed and assign-with-seed)."""
 
     account: Address
     owner: Address
+
+
+@dataclass(frozen=True, slots=True)
+class SystemAllocate:
+    """`account` is given data, after which it can no longer pay or send lamports like a wallet."""
+
+    account: Address
+    space: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +210,7 @@ Action = (
     SystemTransfer
     | SystemCreateAccount
     | SystemAssign
+    | SystemAllocate
     | NonceAdvance
     | NonceOther
     | TokenTransfer

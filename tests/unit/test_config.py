@@ -1,0 +1,105 @@
+"""Settings: precedence, and every problem at once with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sniperforge.config import CONFIG_NAME, ENV_PREFIX, Settings, load_settings
+from sniperforge.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(ENV_PREFIX):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("SNIPERFORGE_HOME", str(tmp_path))
+
+
+def write(tmp_path: Path, text: str) -> None:
+    (tmp_path / CONFIG_NAME).write_text(text)
+
+
+def test_everything_lies_under_the_home(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.home == tmp_path
+    for path in (settings.keystore_dir, settings.log_dir):
+        assert path.is_relative_to(tmp_path)
+    assert settings.effective_database_url == f"sqlite:///{tmp_path}/books.db"
+
+
+def test_options_win_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 'log_level = "debug"\njupiter_plan = "pro"\nrpc_timeout_s = 3\n')
+    monkeypatch.setenv("SNIPERFORGE_JUPITER_PLAN", "free")
+    monkeypatch.setenv("SNIPERFORGE_RPC_TIMEOUT_S", "4")
+    settings = load_settings(rpc_timeout_s=5)
+    assert (settings.log_level, settings.jupiter_plan, settings.rpc_timeout_s) == ("debug", "free", 5)
+
+
+def test_lists_are_comma_separated_in_the_environment_and_arrays_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 'allow_tokens = ["a", "b"]\n')
+    monkeypatch.setenv("SNIPERFORGE_RPC_URLS", "http://one, https://two")
+    settings = load_settings()
+    assert settings.rpc_urls == ("http://one", "https://two")
+    assert settings.allow_tokens == ("a", "b")
+
+
+def test_all_problems_are_said_at_once_each_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, 'netwrok = "devnet"\nlog_level = "loud"\nhome = "/elsewhere"\n')
+    monkeypatch.setenv("SNIPERFORGE_RCP_URLS", "http://one")
+    monkeypatch.setenv("SNIPERFORGE_JUPITER_URL", "ftp://jupiter")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(rpc_timeout_s=0)
+    problems = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 6
+    assert f"{tmp_path / CONFIG_NAME}: netwrok: there is no such setting; did you mean network?" in problems
+    assert f"{tmp_path / CONFIG_NAME}: log_level" in problems
+    assert f"{tmp_path / CONFIG_NAME}: home" in problems
+    assert "SNIPERFORGE_RCP_URLS: there is no such setting; did you mean rpc_urls?" in problems
+    assert "SNIPERFORGE_JUPITER_URL: an address starts with" in problems
+    assert "option rpc_timeout_s" in problems
+
+
+@pytest.mark.parametrize("content", ["= broken", "\x00"])
+def test_a_file_that_is_no_toml_names_itself(tmp_path: Path, content: str) -> None:
+    write(tmp_path, content)
+    with pytest.raises(ConfigError, match=CONFIG_NAME):
+        load_settings()
+
+
+def test_mainnet_needs_the_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNIPERFORGE_NETWORK", "mainnet")
+    with pytest.raises(ConfigError, match="mainnet_opt_in"):
+        load_settings()
+    monkeypatch.setenv("SNIPERFORGE_MAINNET_OPT_IN", "true")
+    assert load_settings().effective_jupiter_url == "https://api.jup.ag"
+
+
+def test_two_passphrases_contradict_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNIPERFORGE_WALLET_PASSPHRASE", "one two three")
+    monkeypatch.setenv("SNIPERFORGE_WALLET_PASSPHRASE_FILE", "/some/file")
+    with pytest.raises(ConfigError, match="keep one") as caught:
+        load_settings()
+    assert "one two three" not in str(caught.value)
+
+
+def test_secrets_do_not_print_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("JUPITER_API_KEY", "WALLET_PASSPHRASE", "REDIS_URL", "DATABASE_URL"):
+        monkeypatch.setenv(f"SNIPERFORGE_{name}", "TELL-NOBODY")
+    settings = load_settings()
+    assert "TELL-NOBODY" not in f"{settings!r} {settings}"
+    assert settings.effective_database_url == "TELL-NOBODY"
+
+
+def test_every_setting_is_described() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.endswith("."), name
