@@ -1,0 +1,43 @@
+"""What every command needs: services, prompts, tables."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from sniperforge.errors import WalletError
+
+if TYPE_CHECKING:
+    from sniperforge.bootstrap import Services
+
+
+def open_services(*, new_passphrase: bool = False) -> Services:
+    """Settings, logging and services of one command.
+
+    Args:
+        new_passphrase: Ask for the passphrase twice, because it is about to protect something new.
+    """
+    from sniperforge.bootstrap import build
+    from sniperforge.config import load_settings
+    from sniperforge.logs import configure_logging
+
+    settings = load_settings()
+    configure_logging(settings, role="cli")
+    ask = (lambda: _ask_passphrase(twice=new_passphrase)) if sys.stdin.isatty() else None
+    return build(settings, ask_passphrase=ask)
+
+
+def _ask_passphrase(*, twice: bool) -> str:
+    text = typer.prompt("Passphrase of the wallets", hide_input=True, err=True)
+    if twice and typer.prompt("The same again", hide_input=True, err=True) != text:
+        raise WalletError("the two passphrases differ; nothing was written", fix="Run the command again")
+    return str(text)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output; exact numbers are already strings or ints."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, sort_keys=True))
