@@ -157,6 +157,7 @@ class MintInfo:
     Attributes:
         transfer_fee_bps: Token-2022 transfer fee in force, None without that extension.
         transfer_hook: Program called on every transfer, if any.
+        default_frozen: New token accounts of this mint start frozen.
         extensions: Names of the Token-2022 extensions present.
     """
 
@@ -170,6 +171,7 @@ class MintInfo:
     transfer_fee_max_raw: int | None = None
     transfer_hook: Address | None = None
     permanent_delegate: Address | None = None
+    default_frozen: bool = False
     extensions: tuple[str, ...] = ()
 
 
