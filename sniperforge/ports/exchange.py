@@ -55,10 +55,13 @@ class Order:
     """A quote and, when a taker was given and it could be built, an unsigned transaction.
 
     Attributes:
-        transaction: None when there is none: quote only, or see `error_code`.
+        transaction: None when there is none: without a taker (quote only, `error_message` is None too), or because
+            none could be built (`error_message` says why).
         last_valid_block_height: As Jupiter says; it may be missing or too low, so never a bound by itself.
         price_impact_pct: Percentage points, negative is worse than mid.
+        fee_bps: Everything charged for the swap, already inside `out_raw`; fractions are rounded up.
         error_code: Why no transaction could be built; means something only together with `router`.
+        error_message: Why no transaction could be built, for people; None exactly when nothing is wrong.
         fee_payer: Who Jupiter says pays the signature fee.
     """
 
@@ -139,7 +142,12 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Build:
-    """Instructions for a transaction that we assemble and send ourselves."""
+    """Instructions for a transaction that we assemble and send ourselves.
+
+    Attributes:
+        price_impact_pct: Percentage points, negative is worse than mid, as in `Order`.
+        compute_unit_price_micro_lamports: Jupiter's suggestion, sometimes absurd: clamp it.
+    """
 
     input_mint: Mint
     output_mint: Mint
@@ -198,11 +206,21 @@ class Exchange(PriceSource, Protocol):
         """A quote and, with a taker, a transaction to sign."""
         ...
 
-    def execute(self, signed_transaction: bytes, request_id: str, last_valid_block_height: int | None) -> ExecuteAnswer:
+    def execute(
+        self,
+        signed_transaction: bytes,
+        request_id: str,
+        last_valid_block_height: int | None,
+        *,
+        lane: Lane = Lane.CONFIRMATION,
+    ) -> ExecuteAnswer:
         """Post a signed transaction; posting the same bytes again for two minutes only asks how it went.
 
+        The default lane lets what is signed already go before new entries.
+
         Raises:
-            ExecuteOutcomeUnknownError: Whatever kept the answer from arriving whole. The transaction may have landed.
+            ExecuteOutcomeUnknownError: Whatever kept the answer from arriving whole, a refused key and status 429
+                included: an earlier post of the same bytes may have landed. `details["status"]` has the HTTP status.
             RateLimitedError: Refused before our own budget let it leave; nothing was sent.
         """
         ...

@@ -1,0 +1,1 @@
+"""Jupiter behind `ports.exchange`: HTTP client, its schemas, what its codes mean, and the shared request budget."""
