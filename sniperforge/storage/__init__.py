@@ -1,0 +1,1 @@
+"""The books in SQLite or PostgreSQL. The only place with SQL."""

@@ -1,0 +1,1 @@
+"""One repository per table or small group of tables. All SQL is here."""

@@ -1,0 +1,132 @@
+"""What is held and how it came: ledger lines, positions, and the newest prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sniperforge.domain.intent import FILL_TRANSITIONS, FillState, checked_transition
+from sniperforge.domain.money import Address, Mint
+from sniperforge.domain.portfolio import Position
+from sniperforge.domain.prices import Price
+from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransitionError
+from sniperforge.ports.records import Asset, LedgerEntry
+from sniperforge.storage import tables
+from sniperforge.storage.repositories.base import Rows
+
+
+class SqlLedger(Rows[LedgerEntry]):
+    """`ports.store.Ledger`."""
+
+    table = tables.ledger_entries
+    record = LedgerEntry
+
+    def add(self, entries: Sequence[LedgerEntry]) -> None:
+        """Book lines."""
+        if entries:
+            self._insert(entries)
+
+    def of_source(self, source: str) -> tuple[LedgerEntry, ...]:
+        """In booking order."""
+        return self._select(self.table.c.source == source, order=(self.table.c.id,))
+
+    def settle(self, source: str, state: FillState) -> int:
+        """Move every line of a transaction to `state`."""
+        self._transaction.must_write()
+        column = self.table.c
+        for entry in self.of_source(source):
+            if entry.state != state:
+                try:
+                    checked_transition(FILL_TRANSITIONS, entry.state, state, subject=source)
+                except InvalidTransitionError as error:
+                    self._transaction.fail(error)
+        moving = update(self.table).where(column.source == source, column.state != state).values(state=state)
+        return self._transaction.run(moving).rowcount
+
+    def correct(self, source: str, entries: Sequence[LedgerEntry]) -> None:
+        """Replace a transaction's lines that are not final."""
+        self._transaction.must_write()
+        if any(entry.source != source for entry in entries):
+            self._transaction.fail(InvalidInputError("a line belongs to another transaction", subject=source))
+        if any(entry.state is FillState.FINAL for entry in self.of_source(source)):
+            self._transaction.fail(ConflictError("its lines are final", subject=source, fix="Leave them"))
+        self._transaction.run(delete(self.table).where(self.table.c.source == source))
+        self.add(entries)
+
+    def balance_raw(self, wallet: Address, asset: Asset, *, up_to_slot: int | None = None, final_only: bool) -> int:
+        """Sum of all lines that were not reversed."""
+        column = self.table.c
+        states = (FillState.FINAL,) if final_only else (FillState.PROVISIONAL, FillState.FINAL)
+        where = [column.wallet == wallet, column.asset == asset, column.state.in_(states)]
+        if up_to_slot is not None:
+            where.append(column.slot <= up_to_slot)
+        total = select(func.coalesce(func.sum(column.delta_raw), 0)).where(*where)
+        return int(self._transaction.run(total).scalar_one())
+
+    def of_wallet(self, wallet: Address, limit: int) -> tuple[LedgerEntry, ...]:
+        """Newest first."""
+        column = self.table.c
+        return self._select(column.wallet == wallet, order=(column.slot.desc(), column.id.desc()), limit=limit)
+
+
+class SqlPositions(Rows[Position]):
+    """`ports.store.Positions`."""
+
+    table = tables.positions
+    record = Position
+
+    def get(self, wallet: Address, mint: Mint) -> Position | None:
+        """The position, or None."""
+        return self._first(self.table.c.wallet == wallet, self.table.c.mint == mint)
+
+    def of_wallet(self, wallet: Address) -> tuple[Position, ...]:
+        """By mint."""
+        return self._select(self.table.c.wallet == wallet, order=(self.table.c.mint,))
+
+    def save(self, position: Position) -> Position:
+        """Compare-and-set; version 0 is new."""
+        self._transaction.must_write()
+        column = self.table.c
+        saved = replace(position, version=position.version + 1)
+        if position.version == 0:
+            self._transaction.run(insert(self.table).values(self._values(saved)))
+            return saved
+        same = (
+            column.wallet == position.wallet,
+            column.mint == position.mint,
+            column.version == position.version,
+        )
+        if self._transaction.run(update(self.table).where(*same).values(self._values(saved))).rowcount != 1:
+            self._transaction.fail(
+                ConflictError("somebody else changed it first", subject=position.mint, fix="Reload and decide again")
+            )
+        return saved
+
+
+_UPSERT: Mapping[str, Callable[..., Any]] = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.insert})
+
+
+class SqlPrices(Rows[Price]):
+    """`ports.store.Prices`."""
+
+    table = tables.price_observations
+    record = Price
+
+    def observe(self, price: Price) -> None:
+        """Keep this price, unless a newer one is kept."""
+        self._transaction.must_write()
+        values = self._values(price)
+        statement = _UPSERT[self._transaction.dialect](self.table).values(values)
+        newer = self.table.c.observed_at <= statement.excluded.observed_at
+        self._transaction.run(
+            statement.on_conflict_do_update(index_elements=["mint", "source"], set_=values, where=newer)
+        )
+
+    def newest(self, mint: Mint, source: str) -> Price | None:
+        """The newest price seen, or None."""
+        return self._first(self.table.c.mint == mint, self.table.c.source == source)

@@ -1,0 +1,211 @@
+"""The life of a trade: intents, attempts, fills, and what is reserved for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, text, update
+
+from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
+from sniperforge.domain.intent import (
+    ATTEMPT_TRANSITIONS,
+    FILL_TRANSITIONS,
+    INTENT_TRANSITIONS,
+    Attempt,
+    AttemptState,
+    Fill,
+    FillState,
+    IntentState,
+    TradeIntent,
+)
+from sniperforge.domain.money import Address, Mint, Signature
+from sniperforge.errors import ConflictError
+from sniperforge.ports.records import FUND_KINDS, Reservation, ReservationKind
+from sniperforge.ports.store import ATTEMPT_CHANGES, FILL_CHANGES, INTENT_CHANGES
+from sniperforge.storage import tables
+from sniperforge.storage.repositories.base import Rows, VersionedRows
+
+_IS_LIVE = text(tables.LIVE)  # the very text of the partial indexes, so that they are used
+
+
+class SqlIntents(VersionedRows[TradeIntent]):
+    """`ports.store.Intents`."""
+
+    table = tables.trade_intents
+    record = TradeIntent
+    key = "id"
+    changeable = INTENT_CHANGES | {"updated_at"}
+    transitions = INTENT_TRANSITIONS
+
+    def add(self, intent: TradeIntent) -> None:
+        """Write a decision."""
+        self._insert([intent])
+
+    def get(self, intent_id: IntentId) -> TradeIntent | None:
+        """The intent, or None."""
+        return self._first(self.table.c.id == intent_id)
+
+    def get_by_key(self, key: IntentKey) -> TradeIntent | None:
+        """The intent decided under this key, or None."""
+        return self._first(self.table.c.key == key)
+
+    def lock(self, intent_id: IntentId) -> TradeIntent | None:
+        """The intent, unchanged by others until this transaction ends."""
+        return self._locked(self.table.c.id == intent_id)
+
+    def change(
+        self, intent: TradeIntent, *, at: datetime, state: IntentState | None = None, **fields: Any
+    ) -> TradeIntent:
+        """Compare-and-set."""
+        return self._change(intent, state, {**fields, "updated_at": at})
+
+    def due(self, now: datetime, limit: int) -> tuple[TradeIntent, ...]:
+        """Unfinished intents whose time has come and whom nobody leases, most overdue first."""
+        column = self.table.c
+        waiting = (column.next_attempt_at <= now, or_(column.lease_until.is_(None), column.lease_until <= now))
+        order = (column.next_attempt_at, column.id)
+        open_states = (IntentState.PENDING, IntentState.EXECUTING)
+        unsettled = select(tables.attempts.c.intent_id).where(_IS_LIVE)
+        found = self._select(column.state.in_(open_states), *waiting, order=order, limit=limit) + self._select(
+            column.state.not_in(open_states), column.id.in_(unsettled), *waiting, order=order, limit=limit
+        )
+        return tuple(sorted(found, key=lambda intent: (intent.next_attempt_at, intent.id))[:limit])
+
+    def in_state(self, state: IntentState, limit: int) -> tuple[TradeIntent, ...]:
+        """Longest unchanged first."""
+        column = self.table.c
+        return self._select(column.state == state, order=(column.updated_at, column.id), limit=limit)
+
+    def recent(self, limit: int) -> tuple[TradeIntent, ...]:
+        """Newest first."""
+        column = self.table.c
+        return self._select(order=(column.created_at.desc(), column.id), limit=limit)
+
+
+class SqlAttempts(VersionedRows[Attempt]):
+    """`ports.store.Attempts`."""
+
+    table = tables.attempts
+    record = Attempt
+    key = "id"
+    changeable = ATTEMPT_CHANGES | {"updated_at"}
+    transitions = ATTEMPT_TRANSITIONS
+
+    def add(self, attempt: Attempt) -> None:
+        """Write an attempt, if the intent has no live one but on the same nonce value.
+
+        The intent's row is locked first, so that two workers cannot both find none; behind it stands the partial
+        unique index, which no code path can forget.
+        """
+        self._transaction.must_write()
+        intent = tables.trade_intents.c
+        lock = select(intent.id).where(intent.id == attempt.intent_id).with_for_update(key_share=True)
+        self._transaction.run(lock)
+        bound_to = (attempt.nonce_account, attempt.nonce_value)
+        for other in self._select(self.table.c.intent_id == attempt.intent_id, _IS_LIVE):
+            if attempt.nonce_account is None or (other.nonce_account, other.nonce_value) != bound_to:
+                self._transaction.fail(
+                    ConflictError(
+                        f"attempt {other.number} is still live",
+                        subject=attempt.intent_id,
+                        fix="Settle it, or prove it dead, first",
+                    )
+                )
+        self._insert([attempt])
+
+    def get(self, attempt_id: AttemptId) -> Attempt | None:
+        """The attempt, or None."""
+        return self._first(self.table.c.id == attempt_id)
+
+    def by_signature(self, signature: Signature) -> Attempt | None:
+        """The attempt whose transaction has this id, or None."""
+        return self._first(self.table.c.signature == signature)
+
+    def of_intent(self, intent_id: IntentId) -> tuple[Attempt, ...]:
+        """By number."""
+        return self._select(self.table.c.intent_id == intent_id, order=(self.table.c.number,))
+
+    def change(self, attempt: Attempt, *, at: datetime, state: AttemptState | None = None, **fields: Any) -> Attempt:
+        """Compare-and-set."""
+        return self._change(attempt, state, {**fields, "updated_at": at})
+
+    def live(self, limit: int) -> tuple[Attempt, ...]:
+        """Oldest first."""
+        return self._select(_IS_LIVE, order=(self.table.c.created_at, self.table.c.id), limit=limit)
+
+    def watched(self, now: datetime, limit: int) -> tuple[Attempt, ...]:
+        """EXPIRED and still asked about, nearest end of the watch first."""
+        column = self.table.c
+        return self._select(
+            column.state == AttemptState.EXPIRED,
+            column.watch_until > now,
+            order=(column.watch_until, column.id),
+            limit=limit,
+        )
+
+
+class SqlReservations(Rows[Reservation]):
+    """`ports.store.Reservations`."""
+
+    table = tables.reservations
+    record = Reservation
+
+    def add(self, reservation: Reservation) -> None:
+        """Hold funds back."""
+        self._insert([reservation])
+
+    def of_attempt(self, attempt_id: AttemptId) -> tuple[Reservation, ...]:
+        """Everything held, or once held, for an attempt."""
+        column = self.table.c
+        return self._select(column.attempt_id == attempt_id, order=(column.mint, column.kind))
+
+    def held_raw(self, wallet: Address, mint: Mint, kinds: Iterable[ReservationKind] = FUND_KINDS) -> int:
+        """Base units held back now."""
+        column = self.table.c
+        held = select(func.coalesce(func.sum(column.amount_raw), 0)).where(
+            column.wallet == wallet, column.mint == mint, column.kind.in_(sorted(kinds)), column.released_at.is_(None)
+        )
+        return int(self._transaction.run(held).scalar_one())
+
+    def release(self, attempt_id: AttemptId, at: datetime) -> int:
+        """Let go of what an attempt still holds."""
+        self._transaction.must_write()
+        column = self.table.c
+        held = (column.attempt_id == attempt_id, column.released_at.is_(None))
+        return self._transaction.run(update(self.table).where(*held).values(released_at=at)).rowcount
+
+
+class SqlFills(VersionedRows[Fill]):
+    """`ports.store.Fills`."""
+
+    table = tables.fills
+    record = Fill
+    key = "signature"
+    changeable = FILL_CHANGES
+    transitions = FILL_TRANSITIONS
+
+    def add(self, fill: Fill) -> None:
+        """Book a fill."""
+        self._insert([fill])
+
+    def get(self, signature: Signature) -> Fill | None:
+        """The fill of a transaction, or None."""
+        return self._first(self.table.c.signature == signature)
+
+    def of_intent(self, intent_id: IntentId) -> tuple[Fill, ...]:
+        """In booking order."""
+        column = self.table.c
+        return self._select(column.intent_id == intent_id, order=(column.booked_at, column.signature))
+
+    def change(self, fill: Fill, *, state: FillState | None = None, **fields: Any) -> Fill:
+        """Compare-and-set."""
+        return self._change(fill, state, fields)
+
+    def provisional(self, limit: int) -> tuple[Fill, ...]:
+        """Oldest first."""
+        column = self.table.c
+        return self._select(
+            column.state == FillState.PROVISIONAL, order=(column.booked_at, column.signature), limit=limit
+        )
