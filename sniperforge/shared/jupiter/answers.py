@@ -53,7 +53,7 @@ def to_order(answer: OrderAnswer, request: OrderRequest, reply: Reply, received_
             fields=("transaction",),
         )
     # Both null and "" are falsy, and they mean different things: "only a quote" and "could not be built".
-    unbuildable = answer.transaction == ""
+    unbuildable = answer.transaction == b""
     return Order(
         request_id=answer.request_id,
         input_mint=Mint(answer.input_mint),
@@ -72,7 +72,7 @@ def to_order(answer: OrderAnswer, request: OrderRequest, reply: Reply, received_
         priority_fee_lamports=answer.prioritization_fee_lamports,
         rent_lamports=answer.rent_fee_lamports,
         fee_payer=_address(answer.signature_fee_payer),
-        transaction=answer.transaction if isinstance(answer.transaction, bytes) else None,
+        transaction=answer.transaction or None,
         last_valid_block_height=answer.last_valid_block_height,
         gasless=answer.gasless,
         expire_at=answer.expire_at,
@@ -141,7 +141,10 @@ def to_build(answer: BuildAnswer, request: BuildRequest, reply: Reply) -> Build:
 
 
 def to_listing(answer: TokenAnswer) -> TokenListing:
-    """A token as listed; its names are whatever its maker wrote, so they are made printable. `isSus` counts by its presence, as its schema says, not by its value."""
+    """A token as listed. Its names are whatever its maker wrote, so they are made printable.
+
+    `isSus` counts by its presence, as its schema says, not by its value.
+    """
     sus = answer.audit is not None and answer.audit.is_sus is not None
     return TokenListing(
         mint=Mint(answer.id),

@@ -65,7 +65,7 @@ def reply_of(response: httpx.Response, body: bytes) -> Reply:
     return Reply(
         status=response.status_code,
         body=body,
-        gateway_request_id=response.headers.get("x-api-gateway-request-id"),
+        gateway_request_id=response.headers.get("x-api-gateway-request-id", "")[:100] or None,
         rate_limit_remaining=int(remaining) if re.fullmatch(r"-?\d{1,9}", remaining) else None,
         rate_limit_reset=datetime.fromtimestamp(int(reset), UTC) if re.fullmatch(r"\d{1,11}", reset) else None,
     )
@@ -125,13 +125,14 @@ def provider_text(reply: Reply, secret: SecretStr | None) -> str:
         text = ErrorBody.model_validate(parsed).text if isinstance(parsed, dict) else ""
     except (ValueError, ValidationError):
         text = ""
-    if secret is not None:
-        text = text.replace(secret.get_secret_value(), "[key]")
-    return printable(text)
+    return printable(_without(text, secret))
 
 
-def provider_code(reply: Reply) -> object:
-    """The provider's own error code, None if it gave none."""
+def _without(text: str, secret: SecretStr | None) -> str:
+    return text if secret is None else text.replace(secret.get_secret_value(), "[key]")
+
+
+def _provider_code(reply: Reply, secret: SecretStr | None) -> int | str | None:
     try:
         parsed = parse_json(reply.body)
     except ValueError:
@@ -139,7 +140,9 @@ def provider_code(reply: Reply) -> object:
     if not isinstance(parsed, Mapping):
         return None
     code = parsed.get("errorCode", parsed.get("code"))
-    return code if isinstance(code, int | str) else None
+    if isinstance(code, str):
+        return printable(_without(code, secret))
+    return code if isinstance(code, int) else None
 
 
 def read_error(reply: Reply, *, subject: str, secret: SecretStr | None) -> SniperForgeError:
@@ -153,7 +156,7 @@ def read_error(reply: Reply, *, subject: str, secret: SecretStr | None) -> Snipe
     request_id = reply.gateway_request_id
     status = reply.status
     if status == 429:
-        return rate_limited(reply, subject=subject, said=said)
+        return _rate_limited(reply, subject=subject, said=said)
     if status in {401, 403}:
         return AuthenticationError(
             f"Jupiter refuses the API key with status {status}{said}",
@@ -171,7 +174,7 @@ def read_error(reply: Reply, *, subject: str, secret: SecretStr | None) -> Snipe
             status=status,
         )
     if status == 400:
-        return _refusal(text, said, reply, subject)
+        return _refusal(text, said, reply, subject, _provider_code(reply, secret))
     return ExchangeRejectedError(
         f"Jupiter answered with the unexpected status {status}{said}",
         subject=subject,
@@ -189,9 +192,8 @@ def _authentication_fix(status: int, text: str) -> str:
     return "Give the key access to this product in Jupiter's portal"
 
 
-def _refusal(text: str, said: str, reply: Reply, subject: str) -> SniperForgeError:
+def _refusal(text: str, said: str, reply: Reply, subject: str, code: int | str | None) -> SniperForgeError:
     token = re.sub(r"[^A-Z0-9]+", "_", text.upper())
-    code = provider_code(reply)
     if any(name in token for name in _NO_ROUTE):
         return NoRouteError(
             f"Jupiter finds no route{said}",
@@ -210,7 +212,7 @@ def _refusal(text: str, said: str, reply: Reply, subject: str) -> SniperForgeErr
     )
 
 
-def rate_limited(reply: Reply, *, subject: str, said: str = "") -> RateLimitedError:
+def _rate_limited(reply: Reply, *, subject: str, said: str = "") -> RateLimitedError:
     """The error for status 429. `[API Gateway]` in the text means the plan's limit; otherwise it is a firewall rule."""
     by_plan = "api gateway" in said.lower()
     return RateLimitedError(

@@ -13,7 +13,7 @@ import binascii
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.alias_generators import to_camel
@@ -84,7 +84,7 @@ def _blank_is_none(value: object) -> object:
 
 def _base64(value: object) -> bytes:
     try:
-        if isinstance(value, str) and value:
+        if isinstance(value, str):
             return base64.b64decode(value, validate=True)
     except binascii.Error:
         pass  # said below, as for every other value
@@ -162,7 +162,7 @@ class OrderAnswer(_Answer):
     signature_fee_payer: OptionalBase58 = None
     prioritization_fee_lamports: OptionalRoundedUp = None
     rent_fee_lamports: OptionalRoundedUp = None
-    transaction: Literal[""] | Bytes64 | None
+    transaction: Bytes64 | None
     last_valid_block_height: OptionalRawAmount = None
     gasless: bool = False
     expire_at: Annotated[datetime | None, BeforeValidator(_unix_seconds)] = None
