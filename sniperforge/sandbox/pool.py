@@ -87,6 +87,26 @@ TransferFees = Mapping[Pubkey, TransferFee]
 """Transfer fee by mint; a mint that is absent has none."""
 
 
+def swap_amounts(
+    in_raw: int,
+    reserve_in: int,
+    reserve_out: int,
+    fee_bps: int,
+    fee_in: TransferFee | None,
+    fee_out: TransferFee | None,
+) -> tuple[int, int, int]:
+    """The arithmetic of one swap: pool fee, what leaves the paying vault, what arrives at the taker.
+
+    With x, y the reserves and n what remains of the input after the input mint's transfer fee and the pool's fee, the
+    vault pays floor(y * n / (x + n)), the constant-product rule.
+    """
+    arrived = in_raw - fee_in.withheld_raw(in_raw) if fee_in else in_raw
+    fee_raw = -(-arrived * fee_bps // BPS)
+    net = arrived - fee_raw
+    out_raw = reserve_out * net // (reserve_in + net)
+    return fee_raw, out_raw, out_raw - fee_out.withheld_raw(out_raw) if fee_out else out_raw
+
+
 def swap_through(
     pool: PoolSpec, reserves: Reserves, transfer_fees: TransferFees, *, input_mint: Pubkey, in_raw: int
 ) -> Hop | None:
@@ -94,20 +114,23 @@ def swap_through(
 
     None where it would refuse: an empty reserve, nothing going in, nothing coming out, more than 64 bits.
     """
-    forward = input_mint == pool.mint_a
-    output_mint = pool.mint_b if forward else pool.mint_a
-    reserve_in, reserve_out = reserves[pool.address] if forward else reserves[pool.address][::-1]
+    output_mint, reserve_in, reserve_out = far_side(pool, reserves, input_mint)
     if not (reserve_in and reserve_out and 0 < in_raw <= MAX_RAW - reserve_in):
         return None
-    fee_in, fee_out = transfer_fees.get(input_mint), transfer_fees.get(output_mint)
-    arrived = in_raw - fee_in.withheld_raw(in_raw) if fee_in else in_raw
-    fee_raw = -(-arrived * pool.fee_bps // BPS)
-    net = arrived - fee_raw
-    out_raw = reserve_out * net // (reserve_in + net)
-    received_raw = out_raw - fee_out.withheld_raw(out_raw) if fee_out else out_raw
+    fee_raw, out_raw, received_raw = swap_amounts(
+        in_raw, reserve_in, reserve_out, pool.fee_bps, transfer_fees.get(input_mint), transfer_fees.get(output_mint)
+    )
     if not received_raw:
         return None
     return Hop(pool, input_mint, output_mint, in_raw, out_raw, received_raw, fee_raw)
+
+
+def far_side(pool: PoolSpec, reserves: Reserves, input_mint: Pubkey) -> tuple[Pubkey, int, int]:
+    """The other mint of a pool, the reserve of `input_mint`, and the reserve of the other."""
+    reserve_a, reserve_b = reserves[pool.address]
+    if input_mint == pool.mint_a:
+        return pool.mint_b, reserve_a, reserve_b
+    return pool.mint_a, reserve_b, reserve_a
 
 
 def derive_authority(state_address: Pubkey) -> tuple[Pubkey, int]:

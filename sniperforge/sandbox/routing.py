@@ -12,9 +12,20 @@ from fractions import Fraction
 
 from solders.pubkey import Pubkey
 
-from sniperforge.sandbox.pool import BPS, Hop, PoolSpec, Reserves, TransferFees, swap_through
+from sniperforge.sandbox.pool import (
+    BPS,
+    MAX_RAW,
+    Hop,
+    PoolSpec,
+    Reserves,
+    TransferFee,
+    TransferFees,
+    far_side,
+    swap_amounts,
+    swap_through,
+)
 
-_CHUNK_BPS = 500
+_CHUNK_BPS = 200
 """Shares are handed out in pieces of this size."""
 _WORTH_A_SPLIT_BPS = 1
 """A split must beat the best single path by this much: every leg costs accounts and compute units."""
@@ -46,23 +57,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """Pools in a row, reduced to the numbers of each hop.
-
-    A hop is (reserve in, reserve out, fee bps, transfer fee of the input (bps, maximum), of the output).
-    """
+    """Pools in a row, and the numbers `swap_amounts` needs for each hop."""
 
     pools: tuple[PoolSpec, ...]
-    hops: tuple[tuple[int, int, int, tuple[int, int] | None, tuple[int, int] | None], ...]
+    hops: tuple[tuple[int, int, int, TransferFee | None, TransferFee | None], ...]
 
     def out_raw(self, raw: int) -> int:
-        """What arrives at the end for `raw` at the start; 0 when the program would refuse."""
-        for reserve_in, reserve_out, fee_bps, fee_in, fee_out in self.hops:
-            if fee_in:
-                raw -= min(-(-raw * fee_in[0] // BPS), fee_in[1])
-            raw -= -(-raw * fee_bps // BPS)
-            raw = reserve_out * raw // (reserve_in + raw)
-            if fee_out:
-                raw -= min(-(-raw * fee_out[0] // BPS), fee_out[1])
+        """What arrives at the end for `raw` at the start; 0 when nothing does."""
+        for hop in self.hops:
+            raw = swap_amounts(raw, *hop)[2]
         return raw
 
 
@@ -96,6 +99,8 @@ def find_route(
         labels: Only pools of these venues; None allows all.
         exclude_labels: No pools of these venues.
     """
+    if input_mint == output_mint or in_raw <= 0:
+        return None
     allowed = [
         pool
         for pool in pools
@@ -105,7 +110,7 @@ def find_route(
         _prepared(pools_in_a_row, input_mint, reserves, transfer_fees)
         for pools_in_a_row in _walk(allowed, input_mint, output_mint, max_hops, ())
     ]
-    if not paths or input_mint == output_mint or in_raw <= 0:
+    if not paths:
         return None
     best = max(paths, key=lambda path: path.out_raw(in_raw))
     single = _route([(best, BPS)], reserves, transfer_fees, input_mint, output_mint, in_raw)
@@ -138,19 +143,9 @@ def _prepared(
 ) -> _Path:
     hops = []
     for pool in pools:
-        forward = input_mint == pool.mint_a
-        output_mint = pool.mint_b if forward else pool.mint_a
-        reserve_in, reserve_out = reserves[pool.address] if forward else reserves[pool.address][::-1]
+        output_mint, reserve_in, reserve_out = far_side(pool, reserves, input_mint)
         fee_in, fee_out = transfer_fees.get(input_mint), transfer_fees.get(output_mint)
-        hops.append(
-            (
-                reserve_in,
-                reserve_out,
-                pool.fee_bps,
-                (fee_in.bps, fee_in.maximum_raw) if fee_in else None,
-                (fee_out.bps, fee_out.maximum_raw) if fee_out else None,
-            )
-        )
+        hops.append((reserve_in, reserve_out, pool.fee_bps, fee_in, fee_out))
         input_mint = output_mint
     return _Path(pools, tuple(hops))
 
@@ -191,7 +186,7 @@ def _route(
     output_mint: Pubkey,
     in_raw: int,
 ) -> Route | None:
-    """The route written out in full, amounts as the program computes them; None if it would refuse one."""
+    """The route written out in full, amounts as the program computes them; None where it would refuse."""
     legs: list[Leg] = []
     left, out_raw, mid_price = in_raw, 0, Fraction(0)
     for path, share_bps in shares:
@@ -209,4 +204,6 @@ def _route(
         legs.append(Leg(tuple(hops), share_bps))
         out_raw += raw
         mid_price += weight
+    if out_raw > MAX_RAW:
+        return None
     return Route(input_mint, output_mint, in_raw, out_raw, tuple(legs), mid_price)

@@ -179,7 +179,8 @@ INLINE u64 swap(const u8 *program_id, const Account *taker, const Account *g, co
                 u64 amount, u64 *received) {
     const Account *venue = g, *pool = g + 1, *authority = g + 2, *vault_in = g + 3, *vault_out = g + 4;
     const u8 *state = pool->data;
-    if (!same_key(pool->owner, program_id) || pool->data_len != STATE_BYTES || u64_at(state) != STATE_MAGIC)
+    if (!same_key(pool->owner, program_id) || pool->data_len != STATE_BYTES || u64_at(state) != STATE_MAGIC ||
+        u16_at(state + STATE_FEE) >= BPS)
         return NOT_A_POOL;
     if (!same_key(venue->key, state + STATE_VENUE)) return NOT_THE_POOLS_VENUE;
     if (!same_key(authority->key, state + STATE_AUTHORITY)) return NOT_THE_POOLS_AUTHORITY;
@@ -290,11 +291,11 @@ __attribute__((section(".text.entry"))) u64 entrypoint(u8 *input) {
         u64 bps = u16_at(step + 1);
         if (step[0] != TOKEN_SWAP) return INVALID_ROUTE_PLAN;
         if (step[3] >= MAX_SLOTS || slots[step[3]].total == 0) return INVALID_INPUT_INDEX;
-        if (step[4] == 0 || step[4] >= MAX_SLOTS || step[4] == step[3]) return INVALID_OUTPUT_INDEX;
+        if (step[4] == 0 || step[4] >= MAX_SLOTS) return INVALID_OUTPUT_INDEX;
         Slot *in = &slots[step[3]], *out = &slots[step[4]];
-        if (out->spent_bps != 0) return INVALID_OUTPUT_INDEX;
         in->spent_bps += bps;
         if (bps == 0 || in->spent_bps > BPS) return NOT_ENOUGH_PERCENT;
+        if (out->spent_bps != 0) return INVALID_OUTPUT_INDEX;
 
         if (out->account == 0) {
             if (!is_token_program(g[7].key)) return INCORRECT_TOKEN_PROGRAM;
