@@ -59,16 +59,16 @@ def error(code: Any, message: str | None = "as told", data: Any = None) -> Reply
 
 def raw(body: str, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
     """These bytes, whatever was asked."""
-    return lambda request: RpcReply(body, status=status, headers=headers)
+    return lambda _: RpcReply(body, status=status, headers=headers)
 
 
 def dropped() -> Reply:
     """The request is read whole, then the connection is reset."""
-    return lambda request: RpcReply(drop=True)
+    return lambda _: RpcReply(drop=True)
 
 
 class RpcServer:
-    """Answers by method name; `replies` may be changed at any time. A list is used up one by one, its last one stays."""
+    """Answers by method name; `replies` may change at any time. A list is used up one by one, its last one stays."""
 
     def __init__(self, replies: Mapping[str, Reply | list[Reply]]) -> None:
         self.replies: dict[str, Reply | list[Reply]] = dict(replies)
@@ -129,7 +129,7 @@ class RpcServer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_args: Any) -> None:
                 """Tests read `requests` instead."""
 
         return Handler

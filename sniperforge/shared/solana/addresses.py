@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from sniperforge.errors import ConfigError
 
@@ -77,7 +77,7 @@ def _secrets(url: str) -> tuple[str, ...]:
     parts = urlsplit(url)
     found = {parts.username or "", parts.password or "", parts.query}
     found.update(part for part in parts.path.split("/") if not _PLAIN_SEGMENT.fullmatch(part))
-    found.update(value for _, value in parse_qsl(parts.query))
+    found.update(item.partition("=")[2] for item in parts.query.split("&"))
     found.update({unquote(item) for item in found})
     # Longest first, so that no rest of a longer one stays behind.
     return tuple(sorted((item for item in found if len(item) >= _SHORTEST_SECRET), key=len, reverse=True))

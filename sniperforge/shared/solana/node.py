@@ -32,11 +32,12 @@ EXCERPT_CHARACTERS = 160
 
 
 def _hide_addresses(record: logging.LogRecord) -> bool:
-    # Its only records below WARNING print the full address of every request, and addresses carry API keys.
+    # Below WARNING they print the full address of every request, and headers such as Location. Addresses carry API keys.
     return record.levelno >= logging.WARNING
 
 
-logging.getLogger("httpx2").addFilter(_hide_addresses)
+for _chatty in ("httpx2", "httpcore2.http11"):
+    logging.getLogger(_chatty).addFilter(_hide_addresses)
 
 
 class RpcNode:
@@ -152,7 +153,8 @@ class RpcNode:
             raise self._nonsense(method, f"no JSON-RPC answer ({self._excerpt(text)})")
         error, answered = answer.get("error"), answer.get("id")
         if answered != request_id and not (error is not None and answered is None):
-            raise self._nonsense(method, f"the answer to another request (id {answered!r} instead of {request_id})")
+            theirs = self._excerpt(repr(answered))
+            raise self._nonsense(method, f"the answer to another request (id {theirs} instead of {request_id})")
         if error is None:
             return answer["result"]
         if not isinstance(error, dict):
