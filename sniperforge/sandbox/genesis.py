@@ -38,6 +38,8 @@ from sniperforge.sandbox.tokens import (
 )
 
 LAMPORTS_PER_SOL = 10**9
+LEAST_RESERVE_RAW = 10**4
+LARGEST_RESERVE_RAW = 2**61  # an eighth of what 64 bits hold: room for trades
 CROWD_WALLETS = 8
 CROWD_LAMPORTS = 100 * LAMPORTS_PER_SOL
 CROWD_USD_PER_TOKEN = 20_000
@@ -153,12 +155,16 @@ def raw_worth(usd: int, token: TokenSpec, price: Fraction) -> int:
 
 
 def target_reserves(world: World, pool: PoolSpec, prices: Mapping[Pubkey, Fraction]) -> tuple[int, int]:
-    """Vault amounts (a, b) of a pool at these prices: half of its depth on either side."""
+    """Vault amounts (a, b) of a pool at these prices: half of its depth on either side.
+
+    Held within what the program can work with, so that an absurd price makes an odd pool and not a broken one.
+    """
     half = world.depth_usd[pool.address] // 2
-    return (
-        raw_worth(half, world.tokens[pool.mint_a], prices[pool.mint_a]),
-        raw_worth(half, world.tokens[pool.mint_b], prices[pool.mint_b]),
-    )
+
+    def side(mint: Pubkey) -> int:
+        return min(max(raw_worth(half, world.tokens[mint], prices[mint]), LEAST_RESERVE_RAW), LARGEST_RESERVE_RAW)
+
+    return side(pool.mint_a), side(pool.mint_b)
 
 
 def create_world(chain: Chain, *, seed: int) -> World:

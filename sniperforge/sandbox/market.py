@@ -20,7 +20,14 @@ from solders.pubkey import Pubkey
 from sniperforge.errors import ConfigError, InvalidInputError
 from sniperforge.sandbox.chain import Chain
 from sniperforge.sandbox.crowd import Crowd
-from sniperforge.sandbox.genesis import World, create_world, load_world, target_reserves
+from sniperforge.sandbox.genesis import (
+    LARGEST_RESERVE_RAW,
+    LEAST_RESERVE_RAW,
+    World,
+    create_world,
+    load_world,
+    target_reserves,
+)
 from sniperforge.sandbox.market_record import MarketRecord, RecordAccount
 from sniperforge.sandbox.pools import PoolSpec, Reserves
 from sniperforge.sandbox.price_file import read_price_file
@@ -33,8 +40,6 @@ __all__ = ["Market", "MarketConfig", "TokenSpec", "World", "create_world", "load
 _UNITS = 10**12
 _IMPACT_KEPT_PERCENT = 70  # of what trades moved a pool off the path, after each second
 _IMPACT_GONE_S = 60
-_LEAST_RESERVE = 10**4
-_LARGEST_RESERVE = 2**61  # an eighth of what 64 bits hold: room for the path and for trades
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +201,7 @@ class Market:
 
     def _can_express(self, prices: Mapping[Pubkey, Fraction]) -> bool:
         return all(
-            _LEAST_RESERVE <= amount <= _LARGEST_RESERVE
+            LEAST_RESERVE_RAW < amount < LARGEST_RESERVE_RAW
             for pool in self._world.pools
             for amount in target_reserves(self._world, pool, prices)
         )

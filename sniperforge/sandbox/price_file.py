@@ -16,6 +16,7 @@ from pathlib import Path
 from sniperforge.errors import ConfigError
 
 COLUMNS = ("time_utc", "open", "high", "low", "close", "volume")
+LOWEST_USD, HIGHEST_USD = Decimal("0.01"), Decimal("1000000")
 _PRICE_COLUMNS = COLUMNS[1:5]
 _SECOND = timedelta(seconds=1)
 _USD_UNITS = 10**12
@@ -111,7 +112,8 @@ def read_price_file(path: Path, *, bridge_gaps: bool = False) -> PriceFile:
     if not stamped and not problems:
         problems = ["line 2: no prices follow the header"]
     step_s = _bar_seconds(stamped)
-    order_problems, gap_problems = _check_times(stamped, step_s, refused={_line_of(problem) for problem in problems})
+    timeless = {_line_of(problem) for problem in problems} - {line for line, _time, _prices in stamped}
+    order_problems, gap_problems = _check_times(stamped, step_s, timeless)
     problems += order_problems if bridge_gaps else order_problems + gap_problems
     if problems:
         fix = "Correct these lines; each needs a UTC time after the one before and prices above zero"
@@ -128,6 +130,7 @@ _Stamped = tuple[int, datetime, _Prices]
 
 
 def _parse(header: list[str], rows: Iterable[list[str]]) -> tuple[list[_Stamped], list[str]]:
+    """Every line that has a time, even if its prices are refused, and what is wrong with each line by itself."""
     stamped: list[_Stamped] = []
     problems: list[str] = []
     for line, row in enumerate(rows, start=2):
@@ -143,7 +146,7 @@ def _parse(header: list[str], rows: Iterable[list[str]]) -> tuple[list[_Stamped]
         if not found:
             found += _check_bar(prices)
         problems += [f"line {line}: {problem}" for problem in found]
-        if time is not None and not found:
+        if time is not None:
             opened, high, low, close = prices
             stamped.append((line, time, (opened, high, low, close)))
     return stamped, problems
@@ -173,6 +176,9 @@ def _price(name: str, text: str, found: list[str]) -> Fraction:
     if value <= 0:
         found.append(f"{name} {text} is not above zero")
         return Fraction(0)
+    if not LOWEST_USD <= value <= HIGHEST_USD:
+        found.append(f"{name} {text} is outside {LOWEST_USD} to {HIGHEST_USD} dollars per SOL")
+        return Fraction(0)
     return Fraction(value)
 
 
@@ -190,8 +196,8 @@ def _bar_seconds(stamped: list[_Stamped]) -> int:
     return min(rising, key=lambda step: (-rising[step], step)) if rising else 3_600
 
 
-def _check_times(stamped: list[_Stamped], step_s: int, *, refused: set[int]) -> tuple[list[str], list[str]]:
-    """Problems of order, and gaps. A line that was refused already has its own problem and makes no gap."""
+def _check_times(stamped: list[_Stamped], step_s: int, timeless: set[int]) -> tuple[list[str], list[str]]:
+    """Problems of order, and gaps. A line whose time cannot be read has its own problem and makes no gap."""
     order: list[str] = []
     gaps: list[str] = []
     for (earlier_line, earlier, _), (line, time, _) in pairwise(stamped):
@@ -200,7 +206,7 @@ def _check_times(stamped: list[_Stamped], step_s: int, *, refused: set[int]) -> 
             order.append(f"line {line}: {time:%Y-%m-%d %H:%M:%S} is not after the line before")
         elif distance < step_s:
             order.append(f"line {line}: a bar of {distance} s among bars of {step_s} s")
-        elif distance > step_s * (1 + sum(1 for number in refused if earlier_line < number < line)):
+        elif distance > step_s * (1 + sum(1 for number in timeless if earlier_line < number < line)):
             gaps.append(f"line {line}: a gap of {distance - step_s} s before {time:%Y-%m-%d %H:%M:%S}")
     return order, gaps
 
