@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sniperforge.cli.common import open_services, print_json
-from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, format_units
-from sniperforge.errors import InvalidInputError, WalletError
+from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Mint, format_units
+from sniperforge.errors import InvalidInputError, RetryableError, WalletError
 
 if TYPE_CHECKING:
+    from sniperforge.bootstrap import Services
     from sniperforge.shared.wallet_manager import WalletBalances
 
 Name = Annotated[str, typer.Argument(help="Name of the wallet.")]
@@ -91,13 +92,25 @@ def balance(
         return
     typer.echo(f"{address} on {services.settings.network}")
     typer.echo(f"{'SOL':<10} {format_units(balances.lamports, SOL_DECIMALS):>24}")
-    symbols = services.tokens.symbols_of([account.mint for account in balances.tokens])
+    symbols = _symbols(services, [account.mint for account in balances.tokens])
     for account in balances.tokens:
-        symbol = "wSOL" if account.mint == WSOL_MINT else symbols.get(account.mint, "?")
+        symbol = symbols.get(account.mint, "")
         note = " (frozen)" if account.frozen else ""
         typer.echo(f"{symbol:<10} {format_units(account.raw, account.decimals):>24}  {account.mint}{note}")
     if not balances.lamports:
         typer.echo("no SOL: a wallet needs some for fees and rent before it can trade")
+
+
+def _symbols(services: Services, mints: list[Mint]) -> dict[Mint, str]:
+    """Symbols for people. Without Jupiter the balances are shown all the same, and that names are missing is said."""
+    symbols = {WSOL_MINT: "wSOL"}
+    wanted = [mint for mint in mints if mint not in symbols]
+    if wanted and services.settings.effective_jupiter_url is not None:
+        try:
+            symbols |= {item.mint: item.symbol for item in services.exchange.search_tokens(",".join(wanted))}
+        except RetryableError as error:
+            typer.echo(f"symbols are missing: {error}", err=True)
+    return symbols
 
 
 def _as_json(balances: WalletBalances) -> dict[str, object]:

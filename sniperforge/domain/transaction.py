@@ -199,6 +199,44 @@ class Memo:
 
 
 @dataclass(frozen=True, slots=True)
+class JupiterSwap:
+    """A swap through Jupiter's aggregator, exact input.
+
+    Attributes:
+        authority: Whose tokens are taken.
+        source: Account the input is taken from.
+        destination: Account the output arrives in.
+        platform_fee_bps: Share of the output (or input) that an integrator or Jupiter takes.
+        positive_slippage_bps: Share of a better-than-quoted output that is taken.
+    """
+
+    authority: Address
+    source: Address
+    destination: Address
+    source_mint: Mint
+    destination_mint: Mint
+    in_raw: int
+    quoted_out_raw: int
+    slippage_bps: int
+    platform_fee_bps: int
+    positive_slippage_bps: int
+
+    @property
+    def min_out_raw(self) -> int:
+        """The least output before the program fails with 6001, rounded up as Jupiter's `otherAmountThreshold`."""
+        return -(-self.quoted_out_raw * (10_000 - self.slippage_bps) // 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class JupiterCreateTokenAccount:
+    """Jupiter's program opens a token account of its own derivation that belongs to `owner` (used for wSOL)."""
+
+    account: Address
+    owner: Address
+    mint: Mint
+
+
+@dataclass(frozen=True, slots=True)
 class OpaqueInstruction:
     """An instruction of a program whose data we do not read (a swap, an unknown program)."""
 
@@ -224,6 +262,8 @@ Action = (
     | ComputeUnitPrice
     | ComputeBudgetOther
     | Memo
+    | JupiterSwap
+    | JupiterCreateTokenAccount
     | OpaqueInstruction
 )
 

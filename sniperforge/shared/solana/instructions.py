@@ -2,7 +2,8 @@
 
 Layouts: System `SystemInstruction` (bincode, u32 tag; solana-system-interface), Token and Token-2022
 `TokenInstruction` (u8 tag; spl-token-2022 `instruction.rs`), Associated Token (spl-associated-token-account),
-Compute Budget (borsh, u8 tag; solana-compute-budget-interface), Memo (the bytes are the text).
+Compute Budget (borsh, u8 tag; solana-compute-budget-interface), Memo (the bytes are the text),
+Jupiter v6 (Anchor IDL of JUP6...: `route_v2`, `shared_accounts_route_v2`, `create_token_account`).
 
 Programs ignore bytes after the ones they read, and so does this. What it cannot read it calls an
 `OpaqueInstruction` or a `TokenOther`, never something harmless.
@@ -19,6 +20,7 @@ from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.transaction import (
     ASSOCIATED_TOKEN_PROGRAM,
     COMPUTE_BUDGET_PROGRAM,
+    JUPITER_V6_PROGRAM,
     MEMO_PROGRAM,
     SYSTEM_PROGRAM,
     TOKEN_2022_PROGRAM,
@@ -29,6 +31,8 @@ from sniperforge.domain.transaction import (
     ComputeUnitLimit,
     ComputeUnitPrice,
     CreateAssociatedAccount,
+    JupiterCreateTokenAccount,
+    JupiterSwap,
     Memo,
     NonceAdvance,
     NonceOther,
@@ -47,6 +51,12 @@ from sniperforge.domain.transaction import (
 
 HEAP_FRAME = 1
 LOADED_ACCOUNTS_DATA_LIMIT = 4
+
+# Anchor tags, the first 8 bytes of sha256("global:<name>"). Only the v2 routes put their amounts before the plan; the
+# older ones end with them, and since programs ignore bytes after the end, an amount read from there could be forged.
+_JUPITER_ROUTE_V2 = bytes.fromhex("bb64facc31c4af14")
+_JUPITER_SHARED_ACCOUNTS_ROUTE_V2 = bytes.fromhex("d19853937cfed8e9")
+_JUPITER_CREATE_TOKEN_ACCOUNT = bytes.fromhex("93f17b64f484ae76")
 
 _Uses = Sequence[AccountUse]
 
@@ -103,6 +113,9 @@ class _Reader:
 
     def u8(self) -> int:
         return self._take(1)[0]
+
+    def u16(self) -> int:
+        return int(struct.unpack("<H", self._take(2))[0])
 
     def u32(self) -> int:
         return int(struct.unpack("<I", self._take(4))[0])
@@ -249,6 +262,31 @@ def _read_memo(_program: Address, _accounts: _Uses, data: bytes) -> Action:
     return Memo(data.decode("utf-8", "replace"))
 
 
+def _read_jupiter(program: Address, accounts: _Uses, data: bytes) -> Action:
+    tag, reader = data[:8], _Reader(data[8:])
+    if tag == _JUPITER_CREATE_TOKEN_ACCOUNT:
+        return JupiterCreateTokenAccount(_at(accounts, 0), _at(accounts, 1), Mint(_at(accounts, 2)))
+    if tag == _JUPITER_ROUTE_V2:
+        authority, source, destination, mints = 0, 1, 2, 3
+    elif tag == _JUPITER_SHARED_ACCOUNTS_ROUTE_V2:
+        reader.u8()
+        authority, source, destination, mints = 1, 2, 5, 6
+    else:
+        return OpaqueInstruction(program, data)
+    return JupiterSwap(
+        authority=_at(accounts, authority),
+        source=_at(accounts, source),
+        destination=_at(accounts, destination),
+        source_mint=Mint(_at(accounts, mints)),
+        destination_mint=Mint(_at(accounts, mints + 1)),
+        in_raw=reader.u64(),
+        quoted_out_raw=reader.u64(),
+        slippage_bps=reader.u16(),
+        platform_fee_bps=reader.u16(),
+        positive_slippage_bps=reader.u16(),
+    )
+
+
 _READERS: dict[Address, Callable[[Address, _Uses, bytes], Action]] = {
     SYSTEM_PROGRAM: _read_system,
     TOKEN_PROGRAM: _read_token,
@@ -256,4 +294,5 @@ _READERS: dict[Address, Callable[[Address, _Uses, bytes], Action]] = {
     ASSOCIATED_TOKEN_PROGRAM: _read_associated,
     COMPUTE_BUDGET_PROGRAM: _read_compute_budget,
     MEMO_PROGRAM: _read_memo,
+    JUPITER_V6_PROGRAM: _read_jupiter,
 }

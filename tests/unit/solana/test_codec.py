@@ -34,7 +34,7 @@ from solders.system_program import (
 )
 from solders.transaction import VersionedTransaction
 
-from sniperforge.domain.money import Address, Signature
+from sniperforge.domain.money import Address, Mint, Signature
 from sniperforge.domain.transaction import (
     ASSOCIATED_TOKEN_PROGRAM,
     JUPITER_V6_PROGRAM,
@@ -44,6 +44,8 @@ from sniperforge.domain.transaction import (
     AccountUse,
     ComputeUnitLimit,
     CreateAssociatedAccount,
+    JupiterCreateTokenAccount,
+    JupiterSwap,
     NonceAdvance,
     OpaqueInstruction,
     SystemAssign,
@@ -96,6 +98,7 @@ def jupiter_route() -> tuple[bytes, dict[Address, tuple[Address, ...]]]:
     tables = {address(9000 + t): tuple(address(1000 * (t + 1) + i) for i in range(30)) for t in range(3)}
     wsol_account = key(50)
     route_accounts = [AccountMeta(TAKER.pubkey(), True, True), AccountMeta(wsol_account, False, True)]
+    route_accounts += [AccountMeta(key(number), False, number == 51) for number in (51, 60, 61)]
     for t in range(3):
         route_accounts += [AccountMeta(key(1000 * (t + 1) + i), False, i % 2 == 0) for i in (3, 4, 11)]
     instructions = [
@@ -115,7 +118,9 @@ def jupiter_route() -> tuple[bytes, dict[Address, tuple[Address, ...]]]:
         ),
         transfer(TransferParams(from_pubkey=TAKER.pubkey(), to_pubkey=wsol_account, lamports=25)),
         Instruction(program(TOKEN_PROGRAM), b"\x11", [AccountMeta(wsol_account, False, True)]),
-        Instruction(program(JUPITER_V6_PROGRAM), ROUTE_TAG + bytes(24), route_accounts),
+        Instruction(
+            program(JUPITER_V6_PROGRAM), ROUTE_TAG + struct.pack("<QQHHHI", 25, 4_001, 26, 2, 0, 0), route_accounts
+        ),
         Instruction(
             program(TOKEN_PROGRAM),
             b"\x09",
@@ -150,14 +155,19 @@ def test_a_jupiter_route_over_three_lookup_tables_is_read_whole() -> None:
     assert actions[2].idempotent
     assert actions[3] == SystemTransfer(Address(taker), address(50), 25)
     assert actions[4] == TokenSyncNative(TOKEN_PROGRAM, address(50))
-    assert actions[5] == OpaqueInstruction(JUPITER_V6_PROGRAM, ROUTE_TAG + bytes(24))
+    swap = actions[5]
+    assert isinstance(swap, JupiterSwap)
+    assert (swap.authority, swap.source, swap.destination) == (taker, address(50), address(51))
+    assert (swap.source_mint, swap.destination_mint) == (Mint(address(60)), Mint(address(61)))
+    assert (swap.in_raw, swap.quoted_out_raw, swap.slippage_bps, swap.platform_fee_bps) == (25, 4_001, 26, 2)
+    assert swap.min_out_raw == 3_991  # 4001 * 0.9974 = 3990.5974, rounded up
     assert actions[6] == TokenCloseAccount(TOKEN_PROGRAM, address(50), Address(taker), Address(taker))
     route = decoded.instructions[5].accounts
-    assert [use.address for use in route[2:]] == [
+    assert [use.address for use in route[5:]] == [
         table_address for t in range(3) for table_address in (address(1000 * (t + 1) + i) for i in (3, 4, 11))
     ]
-    assert [use.is_writable for use in route[2:]] == [False, True, False] * 3
-    assert all(use.origin is AccountOrigin.LOOKUP_TABLE for use in route[2:])
+    assert [use.is_writable for use in route[5:]] == [False, True, False] * 3
+    assert all(use.origin is AccountOrigin.LOOKUP_TABLE for use in route[5:])
 
 
 def test_a_version_0_message_is_written_back_to_the_same_bytes() -> None:
@@ -224,7 +234,7 @@ def test_a_token_2022_transfer_with_fee_is_read() -> None:
         destination=address(3),
         authority=Address(str(TAKER.pubkey())),
         amount_raw=1_000,
-        mint=decoded.instructions[0].accounts[1].address,  # type: ignore[arg-type]  # an Address is the Mint here
+        mint=Mint(address(2)),
         decimals=6,
         fee_raw=10,
     )
@@ -408,3 +418,31 @@ def test_a_changed_word_changes_the_bytes(
 def test_the_compute_unit_limit_is_read_from_its_instruction() -> None:
     decoded = CODEC.decode(single(set_compute_unit_limit(5)), {})
     assert decoded.instructions[0].action == ComputeUnitLimit(5)
+
+
+def test_a_shared_accounts_route_is_read_from_its_own_places() -> None:
+    data = bytes.fromhex("d19853937cfed8e9") + b"\x07" + struct.pack("<QQHHHI", 25, 4_000, 50, 0, 0, 0)
+    accounts = [AccountMeta(key(number), False, False) for number in range(10, 22)]
+    action = CODEC.decode(single(Instruction(program(JUPITER_V6_PROGRAM), data, accounts)), {}).instructions[0].action
+    assert isinstance(action, JupiterSwap)
+    assert (action.authority, action.source, action.destination) == (address(11), address(12), address(15))
+    assert (action.source_mint, action.destination_mint) == (Mint(address(16)), Mint(address(17)))
+    assert (action.in_raw, action.min_out_raw) == (25, 3_980)
+
+
+def test_an_account_opened_by_jupiter_is_seen() -> None:
+    data = bytes.fromhex("93f17b64f484ae76") + b"\xff"
+    action = (
+        CODEC.decode(single(Instruction(program(JUPITER_V6_PROGRAM), data, metas(1, 2, 3, 4, 5))), {})
+        .instructions[0]
+        .action
+    )
+    assert action == JupiterCreateTokenAccount(address(1), address(2), Mint(address(3)))
+
+
+@pytest.mark.parametrize("tag", ["e517cb977ae3ad2a", "c1209b3341d69c81", "0000000000000000"])
+def test_a_route_whose_amounts_could_be_forged_is_opaque(tag: str) -> None:
+    data = bytes.fromhex(tag) + struct.pack("<QQHHHI", 25, 4_000, 50, 0, 0, 0)
+    accounts = [AccountMeta(key(number), False, False) for number in range(10, 22)]
+    action = CODEC.decode(single(Instruction(program(JUPITER_V6_PROGRAM), data, accounts)), {}).instructions[0].action
+    assert isinstance(action, OpaqueInstruction)

@@ -1,0 +1,132 @@
+"""Builds the services from the settings; the only place that names adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from sniperforge.config import Settings
+from sniperforge.errors import ConfigError
+from sniperforge.ports.chain import Chain
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.codec import TransactionCodec
+from sniperforge.ports.exchange import Exchange
+from sniperforge.ports.store import Store
+from sniperforge.shared.clock import SystemClock
+from sniperforge.shared.jupiter.client import JupiterClient
+from sniperforge.shared.jupiter.rate_limit import PLANS, RequestBudget
+from sniperforge.shared.keystore import Keystore
+from sniperforge.shared.solana.codec import SoldersCodec
+from sniperforge.shared.solana.pyth import PythOracle
+from sniperforge.shared.solana.rpc import SolanaChain
+from sniperforge.shared.tokens import TokenDirectory
+from sniperforge.shared.wallet_manager import WalletManager, settings_passphrase
+from sniperforge.storage.engine import create_engine_for
+from sniperforge.storage.migrations import check_schema, current_revision, upgrade
+from sniperforge.storage.unit_of_work import SqlStore
+
+
+class Services:
+    """What use cases and commands need; each adapter is made when it is first asked for.
+
+    Example:
+        >>> services = build(load_settings())  # doctest: +SKIP
+        >>> services.chain.slot(Commitment.CONFIRMED)  # doctest: +SKIP
+
+    Args:
+        settings: The settings in force.
+        ask_passphrase: How to prompt a person for the wallets' passphrase; None when nobody is there.
+    """
+
+    def __init__(self, settings: Settings, ask_passphrase: Callable[[], str] | None) -> None:
+        self.settings = settings
+        self.clock: Clock = SystemClock()
+        self.codec: TransactionCodec = SoldersCodec()
+        self.wallets = WalletManager(Keystore(settings.keystore_dir), settings_passphrase(settings, ask_passphrase))
+
+    @cached_property
+    def chain(self) -> Chain:
+        """Solana, through the configured nodes."""
+        return SolanaChain(
+            self.settings.effective_rpc_urls,
+            self.clock,
+            timeout_s=self.settings.rpc_timeout_s,
+            max_slots_behind=self.settings.rpc_max_slots_behind,
+        )
+
+    @cached_property
+    def exchange(self) -> Exchange:
+        """Jupiter.
+
+        Raises:
+            ConfigError: This network has none.
+        """
+        url = self.settings.effective_jupiter_url
+        if url is None:
+            raise ConfigError(
+                f"Jupiter does not exist on {self.settings.network}",
+                subject="jupiter_url",
+                fix="Use the network sandbox or mainnet",
+            )
+        budget = RequestBudget(
+            PLANS[self.settings.jupiter_plan],
+            organisation=self.settings.organisation,
+            clock=self.clock,
+            redis_url=self.settings.redis_url,
+        )
+        return JupiterClient(
+            url,
+            api_key=self.settings.jupiter_api_key,
+            budget=budget,
+            clock=self.clock,
+            timeout_s=self.settings.jupiter_timeout_s,
+            execute_timeout_s=self.settings.jupiter_execute_timeout_s,
+        )
+
+    @cached_property
+    def oracle(self) -> PythOracle:
+        """The second source of prices, read from the chain through our own nodes."""
+        return PythOracle(
+            self.chain,
+            self.clock,
+            max_age_s=self.settings.oracle_max_age_s,
+            max_confidence_bps=self.settings.oracle_max_confidence_bps,
+        )
+
+    @cached_property
+    def tokens(self) -> TokenDirectory:
+        """Tokens by symbol or mint, checked against the chain."""
+        return TokenDirectory(self.exchange, self.chain, clock=self.clock, network=self.settings.network)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The database of the books; new books get their tables here.
+
+        Raises:
+            StorageError: The schema is newer or older than this program.
+            StorageBusyError: The database cannot be written.
+        """
+        if self.settings.database_url is None:
+            self.settings.home.mkdir(parents=True, exist_ok=True)
+        engine = create_engine_for(self.settings.effective_database_url)
+        if current_revision(engine) is None:
+            upgrade(engine)
+        check_schema(engine)
+        return engine
+
+    @cached_property
+    def store(self) -> Store:
+        """The books."""
+        return SqlStore(self.engine)
+
+
+def build(settings: Settings, *, ask_passphrase: Callable[[], str] | None = None) -> Services:
+    """The services of these settings.
+
+    Args:
+        settings: The settings in force.
+        ask_passphrase: How to prompt a person for the wallets' passphrase; None when nobody is there (a worker).
+    """
+    return Services(settings, ask_passphrase)
