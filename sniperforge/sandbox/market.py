@@ -222,6 +222,8 @@ class Market:
         """Put a pool at the path's price, save for what is left of the impact of trades."""
         was_a, was_b = target_reserves(self._world, pool, self._pegged)
         to_a, to_b = target_reserves(self._world, pool, self._prices)
+        if not seconds and (was_a, was_b) == (to_a, to_b):
+            return
         impact = now[1] * was_a * _UNITS // (now[0] * was_b)
         left = _UNITS + _faded(impact - _UNITS, seconds)
         self._set_vault(pool.vault_a, pool.mint_a, now[0], isqrt(to_a * to_a * _UNITS // left))

@@ -16,7 +16,7 @@ from pathlib import Path
 from sniperforge.errors import ConfigError
 
 COLUMNS = ("time_utc", "open", "high", "low", "close", "volume")
-LOWEST_USD, HIGHEST_USD = Decimal("0.01"), Decimal("1000000")
+LOWEST_USD, HIGHEST_USD = Decimal("0.01"), Decimal(1000000)
 _PRICE_COLUMNS = COLUMNS[1:5]
 _SECOND = timedelta(seconds=1)
 _USD_UNITS = 10**12
