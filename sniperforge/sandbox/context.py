@@ -39,7 +39,9 @@ class SandboxConfig:
         admin_port: Funding, prices, faults, nodes.
         scenario: Shape of the price path.
         prices_csv: A file of prices to follow instead of the scenario.
+        bridge_gaps: Accept missing bars in that file.
         speed: Market seconds per second of wall clock.
+        crowd_per_second: Other people's transactions per second.
         api_keys: Jupiter API keys and their plans.
         rate_limits_enabled: Whether the Jupiter API counts requests.
         rate_window_s: Length of its window: 60 as documented, 10 as observed.
@@ -55,7 +57,9 @@ class SandboxConfig:
     admin_port: int = 8902
     scenario: ScenarioName = "calm"
     prices_csv: Path | None = None
+    bridge_gaps: bool = False
     speed: float = 1.0
+    crowd_per_second: float = 2.0
     api_keys: Mapping[str, JupiterPlanName] = field(default_factory=lambda: dict(DEFAULT_API_KEYS))
     rate_limits_enabled: bool = True
     rate_window_s: Literal[60, 10] = 60
@@ -101,6 +105,7 @@ class SandboxContext:
         slots: For waiting until slots close.
         slot_ms: Length of a slot now.
         paused: While true no slot closes and no price moves; requests are still answered.
+        transactions_landed: How many transactions entered a block since the start of the process.
     """
 
     chain: Chain
@@ -113,6 +118,7 @@ class SandboxContext:
     slots: SlotClock = field(default_factory=SlotClock)
     slot_ms: int = 200
     paused: bool = False
+    transactions_landed: int = 0
 
     async def wait_slot(self, slots: int = 1) -> None:
         """Return after this many further slots were closed."""

@@ -111,7 +111,7 @@ def _problems_of_params(rule: FaultRule) -> list[str]:
             problems.append(f"params.{name}: {rule.kind} knows no such parameter")
         elif not isinstance(value, known[name]) or (isinstance(value, bool) and bool not in known[name]):
             problems.append(f"params.{name}: {value!r} is not of type {known[name][0].__name__}")
-        elif name in {"ms", "after_slots"} and value < 0:
+        elif name in {"ms", "after_slots"} and rule.params[name] < 0:
             problems.append(f"params.{name}: {value} is negative")
         elif name == "shape" and value not in get_args(BadOrderShape):
             problems.append(f"params.shape: {value!r} is none of {', '.join(get_args(BadOrderShape))}")

@@ -1,0 +1,1 @@
+"""Solana JSON-RPC over the sandbox's chain, as validators speak it."""

@@ -1,0 +1,117 @@
+"""A real sandbox in a process of its own, for tests that need what a user has."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from sniperforge.sandbox.endpoints import ENDPOINTS_NAME, Endpoints
+
+READY_WITHIN_S = 30.0
+
+
+@dataclass(frozen=True)
+class RunningSandbox:
+    """Where it listens, and its admin port at hand."""
+
+    endpoints: Endpoints
+    home: Path
+    admin: httpx.Client
+
+    @property
+    def pid(self) -> int:
+        """Its process, for tests that kill it."""
+        return self.endpoints.pid
+
+    @property
+    def demo_wallet(self) -> Keypair:
+        """The funded wallet."""
+        return Keypair.from_json(Path(self.endpoints.demo_wallet_file).read_text())
+
+    def ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
+        """Call the admin port; anything but 200 fails the test."""
+        response = self.admin.request(method, path, json=body if method == "POST" else None)
+        assert response.status_code == 200, response.text
+        answer: dict[str, Any] = response.json()
+        return answer
+
+    def fault(self, target: str, kind: str, **rule: Any) -> None:
+        """Put a fault in force."""
+        self.ask("POST", "/faults", target=target, kind=kind, **rule)
+
+    def clear_faults(self) -> None:
+        """Remove all faults."""
+        self.ask("DELETE", "/faults")
+
+    def fund(self, wallet: Pubkey, **what: Any) -> None:
+        """Give SOL (`sol="1"`) or tokens (`token="USDC", amount="5"`)."""
+        self.ask("POST", "/fund", wallet=str(wallet), **what)
+
+
+def sandbox_command(home: Path, **options: Any) -> tuple[list[str], dict[str, str]]:
+    """Command line and environment of a sandbox on free ports; `slot_ms=10` becomes `--slot-ms 10`."""
+    command = [sys.executable, "-m", "sniperforge.cli.main", "sandbox", "--json"]
+    ports = dict.fromkeys(("rpc_port", "ws_port", "jupiter_port", "admin_port"), 0)
+    for name, value in {**ports, **options}.items():
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            command.append(option if value else option.replace("--", "--no-", 1))
+        else:
+            command += [option, str(value)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
+    return command, {**environment, "SNIPERFORGE_HOME": str(home)}
+
+
+@contextmanager
+def running_sandbox(home: Path, *, slot_ms: int = 10, **options: Any) -> Iterator[RunningSandbox]:
+    """Start a sandbox on this home, wait until it answers, and stop it in the end."""
+    command, environment = sandbox_command(home, slot_ms=slot_ms, **options)
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            endpoints = _wait(process, home)
+            with httpx.Client(base_url=endpoints.admin_url, timeout=10.0) as admin:
+                yield RunningSandbox(endpoints, home, admin)
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process that this test started: politely, then for good."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+
+
+def _wait(process: subprocess.Popen[str], home: Path) -> Endpoints:
+    path = home / "sandbox" / ENDPOINTS_NAME
+    deadline = time.monotonic() + READY_WITHIN_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            out, err = process.communicate()
+            raise AssertionError(f"the sandbox ended with {process.returncode}:\n{out}{err}")
+        if path.exists():
+            endpoints = Endpoints(**json.loads(path.read_text()))
+            if endpoints.pid == process.pid:
+                return endpoints
+        time.sleep(0.02)
+    raise AssertionError(f"the sandbox was not ready within {READY_WITHIN_S:.0f} s")
