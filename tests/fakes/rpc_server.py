@@ -113,6 +113,7 @@ class RpcServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 request = RpcRequest(self.rfile.read(int(self.headers["Content-Length"])))

@@ -32,7 +32,7 @@ EXCERPT_CHARACTERS = 160
 
 
 def _hide_addresses(record: logging.LogRecord) -> bool:
-    # Below WARNING they print the full address of every request, and headers such as Location. Addresses carry API keys.
+    # Below WARNING they print each request's full address, and headers such as Location. Addresses carry API keys.
     return record.levelno >= logging.WARNING
 
 

@@ -159,7 +159,7 @@ def test_a_landed_transaction_has_its_exact_bytes_and_balances_in_key_order(serv
 @pytest.mark.parametrize("version", ["legacy", 1])
 def test_other_transaction_versions_are_read_too(serve: Serve, connect: Connect, version: str | int) -> None:
     transaction = signed(version)
-    nothing = {"writable": [], "readonly": []}
+    nothing: dict[str, list[str]] = {"writable": [], "readonly": []}
     body = landed(transaction, loadedAddresses=nothing, preBalances=[1, 2, 3], postBalances=[1, 2, 3])
     body["meta"]["postTokenBalances"] = None
     server = serve({"getTransaction": result({**body, "version": version})})
@@ -258,14 +258,14 @@ def test_a_simulation_never_carries_our_signature(serve: Serve, connect: Connect
 
 
 def test_a_simulation_that_could_not_start_has_an_error_and_no_balances(serve: Serve, connect: Connect) -> None:
-    value = {"err": "BlockhashNotFound", "logs": [], "unitsConsumed": 0, "accounts": None}
+    value: dict[str, Any] = {"err": "BlockhashNotFound", "logs": [], "unitsConsumed": 0, "accounts": None}
     outcome = connect(serve({"simulateTransaction": in_context(value)})).simulate(bytes(signed()))
     assert (outcome.err, outcome.pre_lamports, outcome.post_tokens) == ('"BlockhashNotFound"', (), ())
     assert len(outcome.accounts) == 3
 
 
 def test_a_simulation_without_balances_from_an_old_node_is_refused(serve: Serve, connect: Connect) -> None:
-    value = {"err": None, "logs": [], "unitsConsumed": 150}
+    value: dict[str, Any] = {"err": None, "logs": [], "unitsConsumed": 150}
     with pytest.raises(ProtocolError, match="too old"):
         connect(serve({"simulateTransaction": in_context(value)})).simulate(bytes(signed()))
 

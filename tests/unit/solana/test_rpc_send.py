@@ -107,7 +107,7 @@ def test_a_node_that_fails_is_not_asked_twice_and_hides_no_other(
 
 
 def test_a_known_transaction_is_told_as_such(serve: Serve, connect: Connect) -> None:
-    data = {"err": "AlreadyProcessed", "logs": [], "accounts": None, "unitsConsumed": 0}
+    data: dict[str, object] = {"err": "AlreadyProcessed", "logs": [], "accounts": None, "unitsConsumed": 0}
     words = "Transaction simulation failed: This transaction has already been processed"
     (answer,) = connect(serve({"sendTransaction": error(-32002, words, data)})).send(BYTES)
     assert (answer.accepted, answer.already_processed, answer.error) == (False, True, None)
