@@ -96,21 +96,27 @@ class ResolvedToken:
     well_known: bool = False
 
 
-def require_tradable(token: ResolvedToken, allow: Collection[Mint] | Collection[str]) -> None:
-    """Refuse a dangerous token unless its mint is in `allow` (the setting `allow_tokens`).
+def refusals(token: ResolvedToken, allow: Collection[str]) -> tuple[TokenWarning, ...]:
+    """The warnings that keep a token from being traded; none if its mint is in `allow` (the setting `allow_tokens`).
 
     The freeze authority of a well-known token does not count: the issuers of USDC and USDT keep one by law, no
     stablecoin of their size is without, and refusing them would only teach people to allow everything. Every other
     danger counts for well-known tokens too, since it would be news.
-
-    Raises:
-        TokenError: Lists every danger.
     """
     if token.mint in allow:
-        return
-    counted = [
+        return ()
+    return tuple(
         warning for warning in token.warnings if not (token.well_known and warning.danger is Danger.FREEZE_AUTHORITY)
-    ]
+    )
+
+
+def require_tradable(token: ResolvedToken, allow: Collection[str]) -> None:
+    """Refuse a dangerous token; see `refusals`.
+
+    Raises:
+        TokenError: Lists every danger; `details["dangers"]` names them.
+    """
+    counted = refusals(token, allow)
     if counted:
         raise TokenError(
             "not traded because " + "; ".join(warning.text for warning in counted),
