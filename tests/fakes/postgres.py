@@ -6,6 +6,7 @@ Only the wheel's binaries are used. PostgreSQL refuses to run as root, so root h
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import pwd
@@ -14,12 +15,16 @@ import signal
 import subprocess
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 from psycopg import sql
+
+from sniperforge.storage.engine import create_engine_for
+from sniperforge.storage.migrations import upgrade
 
 MEMORY_AND_SPEED = {
     "shared_buffers": "32MB",
@@ -35,6 +40,30 @@ def _binaries() -> Path:
     assert spec is not None, "the extra `dev` is not installed"
     assert spec.submodule_search_locations is not None
     return Path(spec.submodule_search_locations[0]) / "pginstall18"
+
+
+@cache
+def shared_server() -> PostgresServer:
+    """The one server of this test run, started when first asked for and stopped at the end."""
+    server = PostgresServer()
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return server
+
+
+@cache
+def migrated_database() -> str:
+    """A database with the newest schema and nothing in it, to make copies of."""
+    name = shared_server().database()
+    engine = create_engine_for(shared_server().url(name))
+    upgrade(engine)
+    engine.dispose()
+    return name
+
+
+def new_books() -> str:
+    """Address of fresh, empty books."""
+    return shared_server().url(shared_server().database(migrated_database()))
 
 
 def _open_to_all(path: Path) -> bool:
