@@ -107,6 +107,7 @@ class Market:
         self._record = self._take_up(left_off)
         self._prices = self._prices_now()
         self._unix: int | None = None
+        self._last_moved_s = 0
         self._pyth = PythAccounts(chain, config.seed)
         self._crowd = Crowd(chain, world, seed=config.seed, per_second=config.crowd_per_second)
         self._vaults = {str(vault): pool for pool in world.pools for vault in (pool.vault_a, pool.vault_b)}
@@ -116,17 +117,20 @@ class Market:
     def step(self, chain_unix_time: int) -> None:
         """Once per slot: let the crowd trade and, once a second, move the path, pools and Pyth accounts.
 
-        A clock that goes back moves nothing until it has caught up.
+        A clock that goes back moves nothing until it has caught up. After a long time without slots (paused, a laptop
+        that slept) prices go on about where they were: the market moves only while its chain does.
         """
         if self._unix is None:
             self._unix = chain_unix_time
             self._move(seconds=0)
-        elapsed = chain_unix_time - self._unix
-        if elapsed > 0:
+        elapsed = max(chain_unix_time - self._unix, 0)
+        moved = min(elapsed, 2 * self._last_moved_s + 2)  # slower slots are followed, pauses are not
+        if elapsed:
             self._unix = chain_unix_time
-            self._record.market_ms += int(elapsed * 1_000 * self._speed)
+            self._last_moved_s = moved
+            self._record.market_ms += int(moved * 1_000 * self._speed)
             self._move(seconds=elapsed)
-        self._crowd.step(self.reserves, elapsed_s=max(elapsed, 0))
+        self._crowd.step(self.reserves, elapsed_s=moved)
 
     def usd(self, mint: Pubkey) -> Fraction | None:
         """Fair price of one whole token in dollars, None when the market has none."""

@@ -139,6 +139,25 @@ def test_nothing_is_written_between_the_seconds(market_chain: MarketChain) -> No
     assert written == []
 
 
+def test_a_pause_is_not_made_up_for(market_chain: MarketChain) -> None:
+    market = market_chain.market(scenario="volatile", speed=3_600.0, crowd_per_second=5)
+    market_chain.run(market, 3)
+    market_chain.now += 600
+    market.step(market_chain.now)
+    path, token = ScenarioPath("volatile", 1), market_chain.world.tokens[SOL]
+    assert market.usd(SOL) in [path.usd(token, hours * 3_600_000) for hours in range(3, 8)]
+    assert len(market_chain.landed) < 40
+
+
+def test_slots_as_long_as_a_minute_are_followed(market_chain: MarketChain) -> None:
+    market = market_chain.market(scenario="volatile")
+    for _ in range(10):
+        market_chain.now += 60
+        market.step(market_chain.now)
+    path, token = ScenarioPath("volatile", 1), market_chain.world.tokens[SOL]
+    assert market.usd(SOL) in [path.usd(token, seconds * 1_000) for seconds in range(400, 601)]
+
+
 def test_a_price_set_by_decree_holds_for_pools_and_path_alike(market_chain: MarketChain) -> None:
     market = market_chain.market(scenario="volatile", speed=600.0)
     market_chain.run(market, 3)
