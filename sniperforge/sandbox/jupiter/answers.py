@@ -19,7 +19,8 @@ def number(value: Fraction) -> Decimal:
 
     That is more than a double holds, so a client that parses numbers as floats loses digits here and can notice.
     """
-    return _SIGNIFICANT_DIGITS.divide(Decimal(value.numerator), Decimal(value.denominator)).normalize()
+    exact = _SIGNIFICANT_DIGITS.divide(Decimal(value.numerator), Decimal(value.denominator))
+    return exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact.normalize()
 
 
 def dumps(value: Any) -> str:

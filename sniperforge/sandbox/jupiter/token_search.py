@@ -17,6 +17,8 @@ from sniperforge.sandbox.tokens import TokenSpec
 MAX_MINTS = 100
 MAX_NAMED = 20
 _SUPPLY = slice(36, 44)
+_AUTHORITY_TAGS = {"mintAuthority": 0, "freezeAuthority": 46}
+"""Where a mint's two optional authorities begin; both token programs lay them out alike."""
 
 
 class TokenDesk:
@@ -52,10 +54,15 @@ class TokenDesk:
         return JsonAnswer({str(pool.venue_program): pool.label for pool in self._context.world.pools})
 
     def _listing(self, token: TokenSpec) -> dict[str, Any]:
-        supply = Fraction(self._supply_raw(token.mint), 10**token.decimals)
+        mint_data = self._mint_data(token.mint)
+        supply = Fraction(int.from_bytes(mint_data[_SUPPLY], "little"), 10**token.decimals)
         usd = self._board.usd(token)
-        freeze = token.freeze_authority
-        audit: dict[str, Any] = {"mintAuthorityDisabled": False, "freezeAuthorityDisabled": freeze is None}
+        authorities = {
+            name: str(Pubkey.from_bytes(mint_data[tag + 4 : tag + 36]))
+            for name, tag in _AUTHORITY_TAGS.items()
+            if mint_data[tag]
+        }
+        audit: dict[str, Any] = {f"{name}Disabled": name not in authorities for name in _AUTHORITY_TAGS}
         if token.is_sus:
             audit["isSus"] = True
         first_pool = next(
@@ -69,8 +76,6 @@ class TokenDesk:
             "decimals": token.decimals,
             "tokenProgram": str(token.token_program),
             "createdAt": CREATED_AT,
-            "circSupply": number(supply),
-            "totalSupply": number(supply),
             "holderCount": 100_000 if token.verified else 37,
             "audit": audit,
             "organicScore": 95 if token.verified else 0,
@@ -79,20 +84,20 @@ class TokenDesk:
             "tags": ["verified"] if token.verified else [],
             "liquidity": number(self._board.liquidity_usd(token.mint)),
             "updatedAt": CREATED_AT,
+            **authorities,
         }
-        if freeze is not None:
-            listing["freezeAuthority"] = str(freeze)
+        if supply:  # the native mint counts none
+            listing |= {"circSupply": number(supply), "totalSupply": number(supply)}
         if first_pool is not None:
             listing["firstPool"] = {"id": str(first_pool.address), "createdAt": CREATED_AT}
         if usd is not None:
-            listing |= {
-                "usdPrice": number(usd),
-                "priceBlockId": self._board.block_id(token),
-                "mcap": number(usd * supply),
-                "fdv": number(usd * supply),
-            }
+            listing |= {"usdPrice": number(usd), "priceBlockId": self._board.block_id(token)}
+            if supply:
+                listing |= {"mcap": number(usd * supply), "fdv": number(usd * supply)}
         return listing
 
-    def _supply_raw(self, mint: Pubkey) -> int:
+    def _mint_data(self, mint: Pubkey) -> bytes:
         account = self._context.chain.account(mint)
-        return 0 if account is None else int.from_bytes(account.data[_SUPPLY], "little")
+        if account is None:
+            raise RefusedError(500, {"error": f"mint {mint} is not on the chain"})
+        return account.data
