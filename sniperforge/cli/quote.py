@@ -133,10 +133,10 @@ def as_lines(answer: Answer) -> list[str]:
         f"  at least      {least} {target.symbol} (slippage {order.slippage_bps} bps)",
     ]
     if order.in_raw and order.out_raw:
-        lines += [
-            f"  price         1 {target.symbol} = {_short(answer.given / answer.got)} {source.symbol}, "
-            f"1 {source.symbol} = {_short(answer.got / answer.given)} {target.symbol}"
-        ]
+        forth, back = _short(answer.given / answer.got), _short(answer.got / answer.given)
+        lines.append(
+            f"  price         1 {target.symbol} = {forth} {source.symbol}, 1 {source.symbol} = {back} {target.symbol}"
+        )
     lines += [f"  price impact  {impact}", f"  router        {order.router}"]
     names = {token.mint: token.symbol for token in answer.tokens}
     for step in order.route:

@@ -189,6 +189,8 @@ class FakeExchange:
     def build(self, request: BuildRequest, *, lane: Lane) -> Build:
         """One swap instruction that the taker signs."""
         self._called("build", request, lane)
+        if request.dexes and VENUE not in request.dexes:
+            raise NoRouteError("Jupiter finds no route", subject=", ".join(request.dexes))
         out_raw = self._out_raw(request)
         swap = _swap(request.taker, f"build-{next(self._number)}")
         return Build(
