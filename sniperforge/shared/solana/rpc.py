@@ -146,10 +146,11 @@ class SolanaChain(Reader):
     async def _look(self, node: RpcNode) -> NodeHealth:
         latency_ms = version = None
         try:
+            version = (await ask(node, "getVersion"))["solana-core"].text()
+            # The second question is the one to time: the first may have had to open the connection.
             started = self._clock.monotonic()
             slot = (await ask(node, "getSlot", {"commitment": "processed"})).integer()
             latency_ms = (self._clock.monotonic() - started) * 1000
-            version = (await ask(node, "getVersion"))["solana-core"].text()
             for method, params in _PROBES:
                 await ask(node, method, *params)
             await _ask_health(node)
