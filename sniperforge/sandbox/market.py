@@ -112,7 +112,7 @@ class Market:
         self._crowd = Crowd(chain, world, seed=config.seed, per_second=config.crowd_per_second)
         self._vaults = {str(vault): pool for pool in world.pools for vault in (pool.vault_a, pool.vault_b)}
         self._reserves: dict[Pubkey, tuple[int, int]] = {}
-        self._forget = [chain.on_account(self._account_written), chain.on_slot(self._slot_opened)]
+        self._forget = chain.on_account(self._account_written)
 
     def step(self, chain_unix_time: int) -> None:
         """Once per slot: let the crowd trade and, once a second, move the path, pools and Pyth accounts.
@@ -179,8 +179,7 @@ class Market:
 
     def close(self) -> None:
         """Stop listening to the chain."""
-        for forget in self._forget:
-            forget()
+        self._forget()
 
     # ---- position
     def _take_up(self, record: MarketRecord | None) -> MarketRecord:
@@ -251,9 +250,6 @@ class Market:
         pool = self._vaults.get(address)
         if pool is not None:
             self._reserves.pop(pool.address, None)
-
-    def _slot_opened(self, _slot: int) -> None:
-        self._reserves.clear()
 
 
 def _faded(impact: int, seconds: int) -> int:

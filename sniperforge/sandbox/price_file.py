@@ -97,12 +97,14 @@ def read_price_file(path: Path, *, bridge_gaps: bool = False) -> PriceFile:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        rows = list(csv.reader(text.splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
         raise ConfigError(
             f"the price file cannot be read: {reason}", subject=str(path), fix="Name a readable CSV file"
         ) from error
-    rows = list(csv.reader(text.splitlines()))
     header = [name.strip().lower() for name in rows[0]] if rows else []
     missing = [name for name in COLUMNS if name not in header]
     if missing:

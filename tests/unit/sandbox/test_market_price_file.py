@@ -131,6 +131,7 @@ def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00\x81")
     assert "not UTF-8" in str(refused(binary))
+    assert "field larger" in str(refused(written(tmp_path, "x" * 200_000)))
 
 
 def test_a_single_bar_is_enough(tmp_path: Path) -> None:
