@@ -41,7 +41,7 @@ def test_a_good_file_is_read_exactly(tmp_path: Path) -> None:
 def test_columns_may_stand_in_any_order_and_more_of_them_do_no_harm(tmp_path: Path) -> None:
     path = written(tmp_path, "note,Close,low,high,open,volume,time_utc", "x,3,1,4,2,9,2022-01-01 00:00:00")
     bar = read_price_file(path).bars[0]
-    assert (bar.open, bar.high, bar.low, bar.close) == (2, 4, 1, 3)
+    assert [bar.open, bar.high, bar.low, bar.close] == [Fraction(n) for n in (2, 4, 1, 3)]
 
 
 def test_missing_columns_are_all_named(tmp_path: Path) -> None:
