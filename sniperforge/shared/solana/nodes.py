@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sniperforge.errors import NodeUnavailableError, SniperForgeError
 from sniperforge.ports.clock import Clock
-from sniperforge.shared.solana.loop import BackgroundLoop
 from sniperforge.shared.solana.node import RpcNode
 from sniperforge.shared.solana.reader import ask
 
@@ -33,9 +33,16 @@ class _Seen:
 class NodeRanking:
     """The nodes in the order they should be asked. Safe for many threads."""
 
-    def __init__(self, nodes: Sequence[RpcNode], loop: BackgroundLoop, clock: Clock, *, max_slots_behind: int) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[RpcNode],
+        run: Callable[[Coroutine[Any, Any, None]], None],
+        clock: Clock,
+        *,
+        max_slots_behind: int,
+    ) -> None:
         self._nodes = tuple(nodes)
-        self._loop = loop
+        self._run = run
         self._clock = clock
         self._max_slots_behind = max_slots_behind
         self._seen = {node.name: _Seen() for node in nodes}
@@ -102,7 +109,7 @@ class NodeRanking:
             return
         try:
             if self._looked_at == looked_at:
-                self._loop.run(self._look(), LOOK_TIMEOUT_S * 2)
+                self._run(self._look())
                 self._looked_at = self._clock.monotonic()
         finally:
             self._looking.release()

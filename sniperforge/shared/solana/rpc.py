@@ -68,7 +68,7 @@ class SolanaChain(Reader):
         self._max_slots_behind = max_slots_behind
         self._loop = loop or shared_loop()
         self._nodes = tuple(RpcNode(address, clock, timeout_s) for address in node_addresses(urls))
-        self._ranking = NodeRanking(self._nodes, self._loop, clock, max_slots_behind=max_slots_behind)
+        self._ranking = NodeRanking(self._nodes, self._run, clock, max_slots_behind=max_slots_behind)
 
     def __repr__(self) -> str:
         return f"SolanaChain({', '.join(self.nodes)})"
