@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sniperforge.ports.exchange import Order
     from sniperforge.shared.tokens import ResolvedToken
 
-_SHOWN_DIGITS = 8
+_SHOWN = Context(prec=8)
 
 
 def register(app: typer.Typer) -> None:
@@ -127,7 +127,7 @@ def as_lines(answer: Answer) -> list[str]:
     """The answer for people."""
     order, source, target = answer.order, answer.source, answer.target
     out, least = (format_units(raw, target.decimals) for raw in (order.out_raw, order.min_out_raw))
-    impact = "unknown" if order.price_impact_pct is None else f"{order.price_impact_pct:f} %"
+    impact = "unknown" if order.price_impact_pct is None else f"{order.price_impact_pct:.4f} %"
     lines = [
         f"{format_units(order.in_raw, source.decimals)} {source.symbol} -> {out} {target.symbol}",
         f"  at least      {least} {target.symbol} (slippage {order.slippage_bps} bps)",
@@ -171,22 +171,30 @@ def _prices(answer: Answer, mint: Mint) -> str:
     apart = answer.divergence_bps(mint)
     said = [
         f"Jupiter {_short(jupiter.usd)}" if jupiter else "Jupiter has none",
-        f"Pyth {_short(pyth.usd)}" if pyth else f"Pyth has none ({answer.unpriced.get(mint, 'asked a moment later')})",
+        f"Pyth {_short(pyth.usd)}" if pyth else f"Pyth has none ({_reason(answer, mint)})",
     ]
     if apart is not None:
         said.append(f"{apart:.1f} bps apart")
     return ", ".join(said)
 
 
+def _reason(answer: Answer, mint: Mint) -> str:
+    # The two questions to the oracle are two moments: a price may have come back between them.
+    return answer.unpriced.get(mint, "it had none a moment ago").removeprefix(f"{mint}: ")
+
+
 def _short(value: Decimal) -> str:
     """`value` at a few significant digits, without an exponent."""
-    return f"{value:.{_SHOWN_DIGITS}g}" if 1e-4 <= value < 10**_SHOWN_DIGITS else f"{value:f}"
+    return f"{_SHOWN.plus(value):f}"
 
 
 def as_json(answer: Answer) -> dict[str, Any]:
-    """The answer for programs: amounts in base units as integers, prices as exact decimal text."""
+    """The answer for programs: amounts in whole tokens and prices as exact decimal text, `raw` in base units."""
     order = answer.order
     return {
+        "in": format_units(order.in_raw, answer.source.decimals),
+        "out": format_units(order.out_raw, answer.target.decimals),
+        "minimum_out": format_units(order.min_out_raw, answer.target.decimals),
         "input": _token_json(answer, answer.source) | {"raw": order.in_raw},
         "output": _token_json(answer, answer.target) | {"raw": order.out_raw, "minimum_raw": order.min_out_raw},
         "slippage_bps": order.slippage_bps,

@@ -209,7 +209,7 @@ class TokenDirectory:
             return same[0]
         if same:
             raise TokenError(
-                f"{len(same)} tokens carry this symbol: {_described(same)}",
+                f"several mints carry this symbol: {_described(same)}",
                 subject=symbol,
                 fix="Give the mint of the one you mean",
                 candidates=tuple(item.mint for item in same),
