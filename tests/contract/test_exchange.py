@@ -1,9 +1,12 @@
-"""One suite for every `ports.exchange.Exchange`: the fake, and the client over HTTP against the sandbox's Jupiter."""
+"""One suite for every `ports.exchange.Exchange`.
+
+The fake; the client against the sandbox's Jupiter inside this process; and the same over real sockets.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -31,6 +34,7 @@ from sniperforge.shared.jupiter.rate_limit import PlanLimits, RequestBudget
 from tests.fakes import jupiter_sandbox
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.jupiter_sandbox import JupiterSandbox, sign
+from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 
 SOL, USDC, JUP, BONK = (
     Mint(str(mint)) for mint in (jupiter_sandbox.SOL, jupiter_sandbox.USDC, jupiter_sandbox.JUP, jupiter_sandbox.BONK)
@@ -111,24 +115,36 @@ def client_and_sandbox() -> Iterator[Scene]:
                 given = sandbox.post_waiting(request.url.path, json.loads(request.content))[0]
             return httpx.Response(given.status_code, headers=given.headers, content=given.content)
 
-        clock = SystemClock()
-        client = JupiterClient(
-            "http://jupiter.test",
-            api_key=None,
-            budget=RequestBudget(
-                PlanLimits(main=1000, execute=1000), organisation="contract", clock=clock, redis_url=None
-            ),
-            clock=clock,
-            transport=lambda: httpx.MockTransport(reply),
-        )
+        client = client_of("http://jupiter.test", transport=lambda: httpx.MockTransport(reply))
         yield Scene(client, sandbox.taker)
         client.close()
 
 
-@pytest.fixture(params=[fake, client_and_sandbox], ids=["fake", "client"])
+def client_of(url: str, transport: Callable[[], httpx.BaseTransport] | None = None) -> JupiterClient:
+    clock = SystemClock()
+    wide = PlanLimits(main=1000, execute=1000)
+    budget = RequestBudget(wide, organisation="contract", clock=clock, redis_url=None)
+    return JupiterClient(url, api_key=None, budget=budget, clock=clock, transport=transport)
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    home = tmp_path_factory.mktemp("sandbox")
+    with running_sandbox(home, slot_ms=20, scenario="flat", crowd=0, rate_limits=False) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=["fake", "client", "process"])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
-    with request.param() as made:
-        yield made
+    if request.param == "process":
+        sandbox: RunningSandbox = request.getfixturevalue("process")
+        client = client_of(sandbox.endpoints.jupiter_url)
+        client.warm()
+        yield Scene(client, sandbox.demo_wallet)
+        client.close()
+    else:
+        with fake() if request.param == "fake" else client_and_sandbox() as made:
+            yield made
 
 
 def test_prices_are_positive_exact_and_dated(scene: Scene) -> None:
