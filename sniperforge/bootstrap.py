@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING
 
 from sniperforge.config import Settings
 from sniperforge.errors import ConfigError
-from sniperforge.ports.chain import Chain
 from sniperforge.ports.clock import Clock
-from sniperforge.ports.codec import TransactionCodec
-from sniperforge.ports.exchange import Exchange
-from sniperforge.ports.store import Store
 from sniperforge.shared.clock import SystemClock
-from sniperforge.shared.jupiter.client import JupiterClient
-from sniperforge.shared.jupiter.rate_limit import PLANS, RequestBudget
-from sniperforge.shared.keystore import Keystore
-from sniperforge.shared.solana.codec import SoldersCodec
-from sniperforge.shared.solana.pyth import PythOracle
-from sniperforge.shared.solana.rpc import SolanaChain
-from sniperforge.shared.tokens import TokenDirectory
-from sniperforge.shared.wallet_manager import WalletManager, settings_passphrase
-from sniperforge.storage.engine import create_engine_for
-from sniperforge.storage.migrations import check_schema, current_revision, upgrade
-from sniperforge.storage.unit_of_work import SqlStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from sniperforge.ports.chain import Chain
+    from sniperforge.ports.codec import TransactionCodec
+    from sniperforge.ports.exchange import Exchange
+    from sniperforge.ports.store import Store
+    from sniperforge.shared.solana.pyth import PythOracle
+    from sniperforge.shared.tokens import TokenDirectory
+    from sniperforge.shared.wallet_manager import WalletManager
 
 
 class Services:
-    """What use cases and commands need; each adapter is made when it is first asked for.
+    """What use cases and commands need; each adapter is imported and made when it is first asked for.
+
+    (All adapters together take a second to import, and most commands need one or two of them.)
 
     Example:
         >>> services = build(load_settings())  # doctest: +SKIP
@@ -43,12 +40,29 @@ class Services:
     def __init__(self, settings: Settings, ask_passphrase: Callable[[], str] | None) -> None:
         self.settings = settings
         self.clock: Clock = SystemClock()
-        self.codec: TransactionCodec = SoldersCodec()
-        self.wallets = WalletManager(Keystore(settings.keystore_dir), settings_passphrase(settings, ask_passphrase))
+        self._ask_passphrase = ask_passphrase
+
+    @cached_property
+    def wallets(self) -> WalletManager:
+        """The wallets of this home."""
+        from sniperforge.shared.keystore import Keystore
+        from sniperforge.shared.wallet_manager import WalletManager, settings_passphrase
+
+        keystore = Keystore(self.settings.keystore_dir)
+        return WalletManager(keystore, settings_passphrase(self.settings, self._ask_passphrase))
+
+    @cached_property
+    def codec(self) -> TransactionCodec:
+        """Transactions to and from bytes."""
+        from sniperforge.shared.solana.codec import SoldersCodec
+
+        return SoldersCodec()
 
     @cached_property
     def chain(self) -> Chain:
         """Solana, through the configured nodes."""
+        from sniperforge.shared.solana.rpc import SolanaChain
+
         return SolanaChain(
             self.settings.effective_rpc_urls,
             self.clock,
@@ -70,6 +84,9 @@ class Services:
                 subject="jupiter_url",
                 fix="Use the network sandbox or mainnet",
             )
+        from sniperforge.shared.jupiter.client import JupiterClient
+        from sniperforge.shared.jupiter.rate_limit import PLANS, RequestBudget
+
         budget = RequestBudget(
             PLANS[self.settings.jupiter_plan],
             organisation=self.settings.organisation,
@@ -88,6 +105,8 @@ class Services:
     @cached_property
     def oracle(self) -> PythOracle:
         """The second source of prices, read from the chain through our own nodes."""
+        from sniperforge.shared.solana.pyth import PythOracle
+
         return PythOracle(
             self.chain,
             self.clock,
@@ -98,6 +117,8 @@ class Services:
     @cached_property
     def tokens(self) -> TokenDirectory:
         """Tokens by symbol or mint, checked against the chain."""
+        from sniperforge.shared.tokens import TokenDirectory
+
         return TokenDirectory(self.exchange, self.chain, clock=self.clock, network=self.settings.network)
 
     @cached_property
@@ -108,6 +129,9 @@ class Services:
             StorageError: The schema is newer or older than this program.
             StorageBusyError: The database cannot be written.
         """
+        from sniperforge.storage.engine import create_engine_for
+        from sniperforge.storage.migrations import check_schema, current_revision, upgrade
+
         if self.settings.database_url is None:
             self.settings.home.mkdir(parents=True, exist_ok=True)
         engine = create_engine_for(self.settings.effective_database_url)
@@ -119,6 +143,8 @@ class Services:
     @cached_property
     def store(self) -> Store:
         """The books."""
+        from sniperforge.storage.unit_of_work import SqlStore
+
         return SqlStore(self.engine)
 
 

@@ -30,10 +30,21 @@ def open_services(*, new_passphrase: bool = False) -> Services:
 
 
 def _ask_passphrase(*, twice: bool) -> str:
-    text = typer.prompt("Passphrase of the wallets", hide_input=True, err=True)
-    if twice and typer.prompt("The same again", hide_input=True, err=True) != text:
+    text = ask_hidden("Passphrase of the wallets")
+    if twice and ask_hidden("The same again") != text:
         raise WalletError("the two passphrases differ; nothing was written", fix="Run the command again")
-    return str(text)
+    return text
+
+
+def ask_hidden(prompt: str) -> str:
+    """Ask at the terminal for something that must not be seen.
+
+    Not `typer.prompt(hide_input=True)`: that shows the prompt first and hides afterwards, so what is pasted at once is
+    seen and lost.
+    """
+    import getpass
+
+    return getpass.getpass(f"{prompt}: ")
 
 
 def print_json(value: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sniperforge.cli.common import open_services, print_json
+from sniperforge.cli.common import ask_hidden, open_services, print_json
 from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Mint, format_units
 from sniperforge.errors import InvalidInputError, RetryableError, WalletError
 
@@ -47,7 +47,7 @@ def import_wallet(
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidInputError(f"the key file cannot be read: {error}", subject=str(file)) from error
     elif sys.stdin.isatty():
-        text = typer.prompt("Secret key (not shown)", hide_input=True, err=True)
+        text = ask_hidden("Secret key (not shown)")
     else:
         text = sys.stdin.read()
     wallet = open_services(new_passphrase=True).wallets.import_key(name, text)
