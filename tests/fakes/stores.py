@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +21,24 @@ from tests.fakes.store import FakeStore
 Database = Literal["sqlite", "postgres"]
 
 
+@cache
+def _migrated_file() -> bytes:
+    """A SQLite file with the newest schema and nothing in it; migrating takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "books.db"
+        engine = create_engine_for(f"sqlite:///{path}")
+        upgrade(engine)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @contextmanager
 def migrated_engine(database: Database, folder: Path) -> Iterator[Engine]:
     """An engine on fresh, empty books."""
     if database == "sqlite":
-        engine = create_engine_for(f"sqlite:///{folder / 'books.db'}")
-        upgrade(engine)
+        path = folder / "books.db"
+        path.write_bytes(_migrated_file())
+        engine = create_engine_for(f"sqlite:///{path}")
     else:
         engine = create_engine_for(postgres.new_books())
     yield engine

@@ -27,7 +27,7 @@ def test_selling_everything_leaves_nothing_and_realises_the_difference(
 
     sold = position.sold(position.raw, proceeds)
 
-    assert (sold.raw, sold.cost_usd) == (0, 0)
+    assert (sold.raw, sold.cost_usd) == (0, Decimal(0))
     assert sold.realised_usd == proceeds - sum(cost for _, cost in buys)
 
 
