@@ -25,7 +25,7 @@ from sniperforge.sandbox.tokens import TokenSpec, credit, credit_lamports
 
 MIN_SLOT_MS = 5
 MAX_SLOT_MS = 60_000
-MAX_FORK_DEPTH = 31
+_MAX_FORK_DEPTH = 1_000
 _SOL_DECIMALS = 9
 _U64_MAX = 2**64 - 1
 
@@ -189,10 +189,13 @@ def _clock(context: SandboxContext, fields: Fields) -> dict[str, Any]:
 
 
 def _fork(context: SandboxContext, fields: Fields) -> dict[str, Any]:
-    depth = fields.whole("depth", 1, MAX_FORK_DEPTH, required=True)
+    depth = fields.whole("depth", 1, _MAX_FORK_DEPTH, required=True)
     reinclude = fields.share("reinclude")
     fields.finish("fork")
-    return {"dropped": context.chain.fork(depth or 1, reinclude=reinclude or 0.0)}
+    try:
+        return {"dropped": context.chain.fork(depth or 1, reinclude=reinclude or 0.0)}
+    except ValueError as error:  # deeper than finality allows at this moment
+        raise InvalidInputError(str(error), subject="fork", problems=(f"depth: {error}",)) from error
 
 
 def _nodes(context: SandboxContext, fields: Fields) -> dict[str, Any]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from solders.hash import Hash
 from solders.keypair import Keypair
 from solders.message import Message, MessageV0, MessageV1, from_bytes_versioned
 
 from sniperforge.sandbox.rpc.call import API_VERSION, Entry, RpcCall, with_context
 from sniperforge.sandbox.rpc.encoding import base64_decode
 from sniperforge.sandbox.rpc.errors import invalid_params, node_behind
-from sniperforge.sandbox.rpc.params import Params, address
+from sniperforge.sandbox.rpc.params import Params, address, blockhash
 from sniperforge.sandbox.rpc.sending import HEALTHY_LAG_SLOTS
 
 SLOTS_PER_EPOCH = 432_000
@@ -44,11 +43,7 @@ def get_latest_blockhash(call: RpcCall, params: Params) -> Any:
 
 def is_blockhash_valid(call: RpcCall, params: Params) -> Any:
     """Whether the bank of this commitment accepts a blockhash: not if too old, not if too new."""
-    text, config = params.string(0), params.config(1)
-    try:
-        Hash.from_string(text)
-    except ValueError:
-        raise invalid_params("Invalid param: WrongSize") from None
+    text, config = blockhash(params.get(0)), params.config(1)
     commitment = config.commitment()
     slot = call.checked_slot(config, commitment)
     return with_context(slot, call.chain.is_blockhash_valid(text, commitment, at_slot=call.at_slot))

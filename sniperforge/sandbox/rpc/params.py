@@ -81,6 +81,11 @@ def signature(value: object) -> str:
         raise invalid_params("Invalid param: WrongSize" if value.isalnum() else "Invalid param: Invalid") from None
 
 
+def blockhash(value: object) -> str:
+    """A base58 blockhash: as long as a public key."""
+    return address(value)
+
+
 class Config:
     """The configuration object of a request. Absent and null mean the default; unknown fields are ignored."""
 

@@ -28,10 +28,10 @@ from sniperforge.sandbox.rpc.errors import (
 )
 from sniperforge.sandbox.rpc.params import Config, Params, address
 from sniperforge.sandbox.rpc.transaction_view import inner_json, token_balances_json
-from sniperforge.sandbox.wire import AnyMessage, ParsedTransaction, parse
+from sniperforge.sandbox.wire import MAX_BYTES, AnyMessage, ParsedTransaction, parse
 
-_MAX_RAW = 1232
 _MAX_BASE58 = 1683
+_V1_FIRST_BYTE = bytes([129])
 _TYPE = "solana_transaction::versioned::VersionedTransaction"
 HEALTHY_LAG_SLOTS = 128
 """A node further behind than this calls itself unhealthy (Agave's `health_check_slot_distance`)."""
@@ -48,12 +48,15 @@ def decode_transaction(text: str, encoding: str) -> ParsedTransaction:
             raw = base64_decode(text)
         elif len(text) > _MAX_BASE58:
             raise invalid_params(
-                f"base58 encoded {_TYPE} too large: {len(text)} bytes (max: encoded/raw {_MAX_BASE58}/{_MAX_RAW})"
+                f"base58 encoded {_TYPE} too large: {len(text)} bytes (max: encoded/raw {_MAX_BASE58}/{MAX_BYTES[0]})"
             )
         else:
             raw = base58_decode(text)
     except ValueError as error:
         raise invalid_params(f"invalid {encoding} encoding: {error}") from None
+    limit = MAX_BYTES[1 if raw[:1] == _V1_FIRST_BYTE else 0]
+    if len(raw) > limit:
+        raise invalid_params(f"decoded {_TYPE} too large: {len(raw)} bytes (max: {limit} bytes)")
     try:
         return parse(raw)
     except ValueError as error:
