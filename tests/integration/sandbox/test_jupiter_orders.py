@@ -6,6 +6,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from solders.keypair import Keypair
@@ -26,7 +27,7 @@ def sandbox() -> Iterator[JupiterSandbox]:
         yield running
 
 
-def decoded(order: dict[str, str]) -> VersionedTransaction:
+def decoded(order: dict[str, Any]) -> VersionedTransaction:
     return VersionedTransaction.from_bytes(b64decode(order["transaction"]))
 
 
@@ -185,9 +186,9 @@ def poor(sandbox: JupiterSandbox, *, usdc: int) -> Keypair:
     return wallet
 
 
-def ultra_order(sandbox: JupiterSandbox, taker: Keypair, amount: int) -> dict[str, str]:
+def ultra_order(sandbox: JupiterSandbox, taker: Keypair, amount: int) -> dict[str, Any]:
     query = {"inputMint": str(USDC), "outputMint": str(SOL), "amount": str(amount), "taker": str(taker.pubkey())}
-    answer: dict[str, str] = sandbox.get(ORDER, query).json()
+    answer: dict[str, Any] = sandbox.get(ORDER, query).json()
     return answer
 
 
