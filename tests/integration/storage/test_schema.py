@@ -39,6 +39,15 @@ def empty(request: pytest.FixtureRequest, migrated: Engine, tmp_path: Path) -> I
     engine.dispose()
 
 
+CATALOGUE = (
+    """SELECT table_name, column_name, data_type, is_nullable, column_default, NULL
+    FROM information_schema.columns WHERE table_schema = 'public'""",
+    """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), NULL, NULL, NULL
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
+    "SELECT tablename, indexname, indexdef, NULL, NULL, NULL FROM pg_indexes WHERE schemaname = 'public'",
+)
+
+
 def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
     """Everything the database itself says about its schema, Alembic's own table apart."""
     with engine.connect() as connection:
@@ -50,8 +59,7 @@ def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
                 if not name.startswith("alembic")
                 for clause in sql.splitlines()
             }
-        queries = ["\n            SELECT table_name, column_name, data_type, is_nullable, column_default, NULL\n            FROM information_schema.columns WHERE table_schema = 'public'", "\n            SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), NULL, NULL, NULL\n            FROM pg_constraint WHERE connamespace = 'public'::regnamespace", "\n            SELECT tablename, indexname, indexdef, NULL, NULL, NULL\n            FROM pg_indexes WHERE schemaname = 'public'\n        "]
-        found = {tuple(row) for query in queries for row in connection.exec_driver_sql(query)}
+        found = {tuple(row) for query in CATALOGUE for row in connection.exec_driver_sql(query)}
         return {row for row in found if not row[0].startswith("alembic")}
 
 
