@@ -20,7 +20,6 @@ from solders.account import Account
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
-from sniperforge.errors import StorageError
 from sniperforge.sandbox import nonces
 from sniperforge.sandbox.account_store import AccountStore
 from sniperforge.sandbox.execution_records import landed_record, simulation_record
@@ -109,10 +108,9 @@ class Chain:
     def _load(self, meta: Mapping[str, int]) -> Timeline:
         if meta["seed"] != self.config.seed:
             self.close()
-            raise StorageError(
+            raise self._ledger.unusable(
                 f"this chain was started with seed {meta['seed']}, not {self.config.seed}",
-                subject="the sandbox's chain",
-                fix=f"Use seed {meta['seed']}, or another home",
+                f"Use seed {meta['seed']}, or another home",
             )
         timeline = Timeline(self.config, self._ledger.marks(BLOCKS_REMEMBERED), meta["head_slot"], meta["pauses"])
         self._accounts.load()

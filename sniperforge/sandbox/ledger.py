@@ -61,14 +61,12 @@ class Ledger:
 
     def __init__(self, path: Path | None) -> None:
         self._subject = "the sandbox's chain" if path is None else str(path)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(":memory:" if path is None else path, isolation_level=None, timeout=0)
-        except sqlite3.Error as error:
-            raise self._unusable(
-                f"the file cannot be opened ({error})", "Check the path and its permissions"
-            ) from error
+        except (OSError, sqlite3.Error) as error:
+            raise self.unusable(f"the file cannot be opened ({error})", "Check the path and its permissions") from error
         with self._translated():
             self._open()
 
@@ -79,9 +77,9 @@ class Ledger:
             for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_schema")
         )
         if tables and application_id != _APPLICATION_ID:
-            raise self._unusable("this is the database of another program", "Move it away, or choose another home")
+            raise self.unusable("this is the database of another program", "Move it away, or choose another home")
         if tables and version != _VERSION:
-            raise self._unusable(
+            raise self.unusable(
                 f"it was written by another version of the sandbox (format {version}, this one reads {_VERSION})",
                 "Delete it to start a new chain, or run the version that wrote it",
             )
@@ -96,7 +94,7 @@ class Ledger:
         else:
             verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise self._unusable(f"the file is damaged ({verdict})", _START_ANEW)
+                raise self.unusable(f"the file is damaged ({verdict.splitlines()[-1]})", _START_ANEW)
 
     # ---- writing; all of it inside the open slot's transaction
     def commit(self, meta: dict[str, int]) -> None:
@@ -293,17 +291,18 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             self._db.close()
             if "locked" in str(error):
-                raise self._unusable(
+                raise self.unusable(
                     "another sandbox is using this file", "Stop it, or give this one another home"
                 ) from error
             if "not a database" in str(error) or "malformed" in str(error):
-                raise self._unusable(f"the file is damaged ({error})", _START_ANEW) from error
-            raise self._unusable(f"the file cannot be used ({error})", "Check the disk, then start again") from error
+                raise self.unusable(f"the file is damaged ({error})", _START_ANEW) from error
+            raise self.unusable(f"the file cannot be used ({error})", "Check the disk, then start again") from error
         except ValueError as error:
             self._db.close()
-            raise self._unusable(f"the file is damaged ({error})", _START_ANEW) from error
+            raise self.unusable(f"the file is damaged ({error})", _START_ANEW) from error
 
-    def _unusable(self, what: str, fix: str) -> StorageError:
+    def unusable(self, what: str, fix: str) -> StorageError:
+        """The error that says why this file cannot be used."""
         return StorageError(what, subject=self._subject, fix=fix)
 
 
