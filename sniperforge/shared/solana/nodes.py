@@ -7,7 +7,9 @@ node reported. Lag is relative, so one node alone is never behind.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,8 @@ LOOK_EVERY_S = 5.0
 SET_ASIDE_S = 5.0
 LOOK_TIMEOUT_S = 2.0
 """A node that takes longer to tell its slot is no node to trade through."""
+
+_rankings: weakref.WeakSet[NodeRanking] = weakref.WeakSet()
 
 
 @dataclass(slots=True)
@@ -47,6 +51,10 @@ class NodeRanking:
         self._max_slots_behind = max_slots_behind
         self._seen = {node.name: _Seen() for node in nodes}
         self._looked_at: float | None = None
+        self._renew_locks()
+        _rankings.add(self)
+
+    def _renew_locks(self) -> None:
         self._looking = threading.Lock()
         self._changing = threading.Lock()
 
@@ -126,3 +134,11 @@ class NodeRanking:
             self.failed(node, NodeUnavailableError(f"no answer within {LOOK_TIMEOUT_S:g} s", subject=node.name))
         except SniperForgeError as problem:
             self.failed(node, problem)
+
+
+def _renew_locks_in_child() -> None:
+    for ranking in list(_rankings):
+        ranking._renew_locks()  # noqa: SLF001 (a thread that the child does not have may have held them at the fork)
+
+
+os.register_at_fork(after_in_child=_renew_locks_in_child)

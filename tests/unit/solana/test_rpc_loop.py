@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -103,12 +104,13 @@ def test_a_stopped_loop_starts_again(loop: BackgroundLoop) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_child_process_has_its_own_loop_and_connections(serve: Serve, connect: Connect) -> None:
-    chain = connect(serve({"getSlot": result(7)}))
+    chain = connect(serve({"getSlot": result(7)}), serve({"getSlot": result(7)}))
     assert chain.slot(Commitment.CONFIRMED) == 7
-    held = shared_loop()._lock
-    with held:  # as when another thread was just asking while the process forked
+    # As when other threads were just asking while the process forked.
+    with shared_loop()._lock, chain._ranking._looking, chain._ranking._changing:
         child = os.fork()
         if child == 0:
+            signal.alarm(10)  # a child that waits for ever fails the test instead of hanging it
             status = 1
             try:
                 status = 0 if chain.slot(Commitment.CONFIRMED) == 7 else 2
