@@ -47,7 +47,7 @@ async def read_execute_request(request: Request) -> ExecuteRequest:
     """
     try:
         body = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RefusedError(400, {"error": "Body is not valid JSON", "code": -2}) from None
     if not isinstance(body, dict):
         raise RefusedError(400, {"error": "Body is not a JSON object", "code": -2})

@@ -10,7 +10,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from sniperforge.sandbox.chain import LandedRecord, Refusal
 from sniperforge.sandbox.context import SandboxContext
 from sniperforge.sandbox.jupiter.order_cache import CachedOrder
 from sniperforge.sandbox.jupiter.outcome import failed, landed_answer
@@ -87,7 +86,7 @@ class LandingDesk:
         if status is None:
             if chain.height_at("confirmed") > landing.order.last_valid_block_height:
                 code = FAILED_TO_LAND[landing.order.router]
-                landing.result.set_result(failed(code, "Transaction failed to land", signature=landing.signature))
+                _settle(landing, failed(code, "Transaction failed to land", signature=landing.signature))
                 return True
             self._send(landing)
             return False
@@ -96,16 +95,25 @@ class LandingDesk:
         record = chain.transaction(landing.signature, "confirmed")
         if record is None:
             return False
-        landing.result.set_result(landed_answer(landing.order, record))
+        _settle(landing, landed_answer(landing.order, record))
         return True
 
-    def _send(self, landing: Landing) -> LandedRecord | Refusal:
+    def _send(self, landing: Landing) -> None:
         """Send once. What the chain says now decides nothing: only the confirmed record does, or the expiry."""
 
-        def submit() -> LandedRecord | Refusal:
-            return self._context.chain.submit(landing.raw)
+        def submit() -> None:
+            self._context.chain.submit(landing.raw)
 
         route = landing.order.route
         if landing.spoiled and route is not None:
-            return self._leader.land(route, landing.order.min_out_raw, submit)
-        return submit()
+            self._leader.land(route, landing.order.min_out_raw, submit)
+        else:
+            submit()
+
+
+def _settle(landing: Landing, answer: dict[str, Any]) -> None:
+    """Tell whoever waits, and keep of the order only what a later post needs: thousands may be remembered."""
+    landing.order.answer = answer
+    landing.order.landing = None
+    landing.order.route = None
+    landing.result.set_result(answer)

@@ -35,7 +35,7 @@ from sniperforge.sandbox.tokens import SOL, TokenSpec, amount_of
 GASLESS_BELOW_LAMPORTS = 10_000_000
 GASLESS_MINIMUM_USD = 10
 FEE_RESERVE_LAMPORTS = 50_000
-"""Kept for signature and priority fees when it is judged whether somebody can pay for gas."""
+"""Kept for signature and usual priority fees when it is judged whether somebody can pay for gas."""
 
 _UNITS_BASE, _UNITS_PER_HOP, _UNITS_PER_ACCOUNT = 20_000, 25_000, 25_000
 _MAKER_UNITS = 37_000
@@ -99,7 +99,7 @@ class OrderBuilder:
         draft.instructions = [*parts.setup, parts.swap]
         if parts.cleanup is not None:
             draft.instructions.append(parts.cleanup)
-            if payer != taker and parts.passing_rent_lamports:
+            if payer != taker and parts.passing_rent_lamports and query.receiver is None:
                 # The closed account's lamports go to the taker; the rent that somebody else paid goes back.
                 params = TransferParams(from_pubkey=taker, to_pubkey=payer, lamports=parts.passing_rent_lamports)
                 draft.instructions.append(transfer(params))
@@ -109,6 +109,7 @@ class OrderBuilder:
             draft.instructions.append(transfer(params))
             draft.sol_needed += query.jito_tip_lamports
         draft.rent_lamports = parts.kept_rent_lamports
+        draft.sol_needed += query.priority_fee_lamports or 0
         draft.sol_needed += parts.kept_rent_lamports + parts.passing_rent_lamports
         if payer == taker and quote.input.mint == SOL:
             draft.sol_needed += quote.route.in_raw

@@ -29,8 +29,8 @@ class CachedOrder:
         route: The route whose fill a hostile leader can spoil; None for a firm quote.
         last_valid_block_height: The true one, whatever the answer said.
         expire_at: Unix second after which the market maker does not fill; None for a routed order.
-        answer: What every post is told, once it is settled that nothing lands.
-        landing: The one landing that every post waits for.
+        answer: What every post is told, once it is settled how the order ended.
+        landing: The one landing that every post waits for, until it is settled.
     """
 
     request_id: str

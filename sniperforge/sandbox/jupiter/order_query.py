@@ -11,6 +11,9 @@ from sniperforge.sandbox.jupiter.answers import RefusedError
 from sniperforge.sandbox.jupiter.parameters import MAX_U64, QueryReader
 
 MIN_JITO_TIP_LAMPORTS = 1_000
+MAX_PRIORITY_FEE_LAMPORTS = 10**12
+"""A thousand SOL: a price per compute unit that still fits 64 bits."""
+
 _OPTIONAL_PARAMETERS = (
     "receiver",
     "slippageBps",
@@ -66,7 +69,7 @@ def read_order_query(query: Mapping[str, str], request_id: str) -> OrderQuery:
     receiver = reader.pubkey("receiver")
     payer = reader.pubkey("payer")
     slippage_bps = reader.integer("slippageBps", 0, 10_000)
-    priority_fee = reader.integer("priorityFeeLamports", 0, MAX_U64)
+    priority_fee = reader.integer("priorityFeeLamports", 0, MAX_PRIORITY_FEE_LAMPORTS)
     jito_tip = reader.integer("jitoTipLamports", MIN_JITO_TIP_LAMPORTS, MAX_U64)
     fee_type = reader.choice("broadcastFeeType", ("maxCap", "exactFee"))
     reader.choice("swapMode", ("ExactIn",))

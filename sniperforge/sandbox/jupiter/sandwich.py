@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from solders.pubkey import Pubkey
 
-from sniperforge.sandbox.chain import LandedRecord, Refusal
 from sniperforge.sandbox.context import SandboxContext
 from sniperforge.sandbox.pools import Hop, Reserves, Route, TransferFees, swap_through
 from sniperforge.sandbox.tokens import amount_of, write_amount
@@ -40,9 +39,7 @@ class HostileLeader:
         self._context = context
         self._transfer_fees = transfer_fees
 
-    def land(
-        self, route: Route, min_out_raw: int, submit: Callable[[], LandedRecord | Refusal]
-    ) -> LandedRecord | Refusal:
+    def land(self, route: Route, min_out_raw: int, submit: Callable[[], None]) -> None:
         """Run `submit` between the buy and the sale.
 
         The fill is the minimum to the base unit wherever the pools' arithmetic reaches it (taking one unit from a
@@ -62,7 +59,7 @@ class HostileLeader:
         for vault, mint, raw in taken:
             self._add(vault, mint, -raw)
         try:
-            return submit()
+            submit()
         finally:
             for vault, mint, raw in taken:
                 self._add(vault, mint, raw)

@@ -113,7 +113,7 @@ def largest_tip(transaction: VersionedTransaction, accounts: Collection[Pubkey])
 async def _call(request: Request) -> tuple[Any, list[Any]]:
     try:
         call = json.loads(await request.body())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SendRefusedError(-32700, "Parse error") from None
     if not isinstance(call, dict) or call.get("jsonrpc") != "2.0" or not isinstance(call.get("params"), list):
         raise SendRefusedError(-32600, "Invalid request")
