@@ -99,7 +99,6 @@ RoundedUp = Annotated[int, BeforeValidator(_rounded_up)]
 OptionalRoundedUp = Annotated[int | None, BeforeValidator(_rounded_up)]
 Exact = Annotated[Decimal, BeforeValidator(_exact)]
 ExactText = Annotated[Decimal, BeforeValidator(_exact_text)]
-PositiveExact = Annotated[Decimal, BeforeValidator(_exact), Field(gt=0)]
 Base58 = Annotated[str, StringConstraints(pattern=r"^[1-9A-HJ-NP-Za-km-z]{32,44}$")]
 OptionalBase58 = Annotated[Base58 | None, BeforeValidator(_blank_is_none)]
 OptionalText = Annotated[str | None, BeforeValidator(_blank_is_none)]
@@ -237,9 +236,9 @@ class BuildAnswer(_Answer):
 
 
 class PriceAnswer(_Answer):
-    """One mint of `GET /price/v3`. Null, like a mint left out, means "no price"; zero is an error, not a price."""
+    """One mint of `GET /price/v3`. Null, like a mint left out, means "no price"; `Price` refuses zero and below."""
 
-    usd_price: PositiveExact | None
+    usd_price: Exact | None
     block_id: OptionalRawAmount
 
 

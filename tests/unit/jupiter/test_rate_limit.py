@@ -132,7 +132,7 @@ def test_429_closes_the_bucket_until_its_reset_for_every_lane() -> None:
 def test_429_without_a_useful_reset_waits_a_second(reset: timedelta | None) -> None:
     of = budget()
     before = now()
-    refused(of, of.acquire(Lane.EXIT, Bucket.MAIN, timeout_s=0), reset and before + reset)
+    refused(of, of.acquire(Lane.EXIT, Bucket.MAIN, timeout_s=0), before + reset if reset else None)
     with pytest.raises(RateLimitedError) as caught:
         of.acquire(Lane.EXIT, Bucket.MAIN, timeout_s=0)
 

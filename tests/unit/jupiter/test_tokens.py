@@ -20,14 +20,15 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.exchange import FakeExchange
 
 
-def address(number: int) -> Address:
-    return Address(str(Keypair.from_seed(bytes([number]) * 32).pubkey()))
+def mint_number(number: int) -> Mint:
+    return Mint(str(Keypair.from_seed(bytes([number]) * 32).pubkey()))
 
 
-GEM, TWIN, OTHER_TWIN, FAKE_USDC, SOMEBODY = (address(number) for number in range(1, 6))
+GEM, TWIN, OTHER_TWIN, FAKE_USDC = (mint_number(number) for number in range(1, 5))
+SOMEBODY = Address(mint_number(5))
 
 LISTING = TokenListing(
-    mint=Mint(GEM),
+    mint=GEM,
     symbol="GEM",
     name="Gem",
     decimals=6,
@@ -41,7 +42,7 @@ LISTING = TokenListing(
     tags=(),
 )
 ON_CHAIN = MintInfo(
-    mint=Mint(GEM),
+    mint=GEM,
     program=TOKEN_PROGRAM,
     decimals=6,
     supply_raw=10**15,
@@ -64,7 +65,7 @@ class Scene:
             replace(LISTING, mint=USDC_MINT, symbol="USDC", freeze_authority=SOMEBODY),
             replace(ON_CHAIN, freeze_authority=SOMEBODY),
         )
-        self.add(replace(LISTING, mint=Mint(FAKE_USDC), symbol="USDC", is_verified=False))
+        self.add(replace(LISTING, mint=FAKE_USDC, symbol="USDC", is_verified=False))
 
     def add(self, listing: TokenListing, info: MintInfo | None = ON_CHAIN) -> None:
         self.exchange.listings[listing.mint] = listing
@@ -109,9 +110,9 @@ def test_each_network_has_its_own_well_known_mints() -> None:
 
 def test_one_symbol_of_several_mints_is_refused_with_the_candidates_even_if_one_is_verified() -> None:
     scene = Scene()
-    scene.add(replace(LISTING, mint=Mint(TWIN), symbol="TWIN", name="The twin"))
+    scene.add(replace(LISTING, mint=TWIN, symbol="TWIN", name="The twin"))
     scene.add(
-        replace(LISTING, mint=Mint(OTHER_TWIN), symbol="twin", name="Its shadow", is_verified=False, liquidity_usd=None)
+        replace(LISTING, mint=OTHER_TWIN, symbol="twin", name="Its shadow", is_verified=False, liquidity_usd=None)
     )
     with pytest.raises(TokenError) as caught:
         scene.directory.resolve("TWIN")
@@ -142,16 +143,14 @@ def test_a_mint_jupiter_does_not_list_is_refused() -> None:
 
 def test_a_listing_without_a_mint_on_chain_is_refused() -> None:
     scene = Scene()
-    scene.add(replace(LISTING, mint=Mint(TWIN), symbol="GHOST"), None)
+    scene.add(replace(LISTING, mint=TWIN, symbol="GHOST"), None)
     with pytest.raises(TokenError, match="no such mint on chain"):
         scene.directory.resolve("GHOST")
 
 
 def test_decimals_and_program_that_differ_from_the_chain_are_refused_both_at_once() -> None:
     scene = Scene()
-    scene.add(
-        replace(LISTING, mint=Mint(TWIN), symbol="LIE"), replace(ON_CHAIN, decimals=9, program=TOKEN_2022_PROGRAM)
-    )
+    scene.add(replace(LISTING, mint=TWIN, symbol="LIE"), replace(ON_CHAIN, decimals=9, program=TOKEN_2022_PROGRAM))
     with pytest.raises(TokenError) as caught:
         scene.directory.resolve("LIE")
 
@@ -180,7 +179,7 @@ def test_every_danger_is_shown_and_refused_unless_the_mint_is_allowed(
 ) -> None:
     scene = Scene()
     scene.add(
-        replace(LISTING, mint=Mint(TWIN), symbol="RISK", **listing),  # type: ignore[arg-type]
+        replace(LISTING, mint=TWIN, symbol="RISK", **listing),  # type: ignore[arg-type]
         replace(ON_CHAIN, **info),  # type: ignore[arg-type]
     )
     token = scene.directory.resolve("RISK")
@@ -203,7 +202,7 @@ def test_harmless_extensions_are_no_danger() -> None:
 def test_all_dangers_are_listed_at_once() -> None:
     scene = Scene()
     scene.add(
-        replace(LISTING, mint=Mint(TWIN), symbol="RISK", is_verified=False, is_sus=True),
+        replace(LISTING, mint=TWIN, symbol="RISK", is_verified=False, is_sus=True),
         replace(ON_CHAIN, transfer_fee_bps=100),
     )
     with pytest.raises(TokenError) as caught:
@@ -230,7 +229,7 @@ def test_anything_new_about_usdc_stops_trading() -> None:
 
 def test_an_imitation_with_a_freeze_authority_is_not_excused() -> None:
     scene = Scene()
-    scene.mints[Mint(FAKE_USDC)] = replace(scene.mints[Mint(FAKE_USDC)], freeze_authority=SOMEBODY)
+    scene.mints[FAKE_USDC] = replace(scene.mints[FAKE_USDC], freeze_authority=SOMEBODY)
     with pytest.raises(TokenError) as caught:
         require_tradable(scene.directory.resolve(FAKE_USDC), ())
 
@@ -252,7 +251,7 @@ def test_a_refusal_is_not_kept() -> None:
     scene = Scene()
     with pytest.raises(TokenError):
         scene.directory.resolve("NEW")
-    scene.add(replace(LISTING, mint=Mint(TWIN), symbol="NEW"))
+    scene.add(replace(LISTING, mint=TWIN, symbol="NEW"))
 
     assert scene.directory.resolve("NEW").mint == TWIN
 
