@@ -143,6 +143,18 @@ def test_a_429_in_one_process_closes_the_bucket_for_all_and_one_of_them_probes(b
     assert granted(mine) == 18
 
 
+def test_a_probe_whose_process_died_does_not_keep_the_bucket_closed_for_ever(
+    redis: Redis, budgets: list[RequestBudget]
+) -> None:
+    mine, ours, _ = budgets
+    permit = mine.acquire(Lane.EXIT, Bucket.MAIN, timeout_s=0)
+    mine.answered(permit, refused=True, remaining=None, reset=SystemClock().now() + timedelta(milliseconds=20))
+    assert ours.acquire(Lane.EXIT, Bucket.MAIN, timeout_s=5).is_probe  # and its answer never comes
+
+    (probe,) = redis.scan_iter("*:probe:*")
+    assert 0 < int(str(redis.pttl(probe))) <= 5000
+
+
 def test_a_wiped_redis_costs_one_extra_burst_and_nothing_else(redis: Redis, budgets: list[RequestBudget]) -> None:
     granted(budgets[0])
     redis.flushall()
