@@ -109,6 +109,16 @@ def test_a_pool_that_moved_between_quote_and_landing_fails_on_chain_with_6001(ch
     assert chain.swap(route, minimum_out_raw(route.out_raw, 500)) is None
 
 
+def test_amounts_near_the_end_of_64_bits_are_exact(chain: PoolChain) -> None:
+    a, b = chain.mint(), chain.mint()
+    pool = chain.pool(a, b, (2**63 + 11, 2**64 - 1), fee_bps=1)
+    chain.fund(a, 2**63 - 12)
+    route = find_route([pool], chain.reserves(), {}, input_mint=a, output_mint=b, in_raw=2**63 - 12)
+    assert route is not None
+    assert chain.swap(route, route.out_raw + 1) == 6001
+    assert chain.swap(route, route.out_raw) is None
+
+
 def test_one_hop_costs_less_than_sixty_thousand_compute_units(chain: PoolChain) -> None:
     result = chain.send(chain.instruction(quoted(chain, 0, 1, 10**9, max_legs=1, max_hops=1), 0))
     assert isinstance(result, TransactionMetadata)

@@ -216,17 +216,23 @@ def test_a_last_step_that_pays_elsewhere_than_the_destination_is_refused(scene: 
     assert scene.refused(with_account(scene.direct_swap(), RECEIVER, elsewhere)) == 6025
 
 
-def test_mints_that_the_pool_does_not_have_are_refused(scene: Scene) -> None:
-    swap = scene.direct_swap()
+def through(instruction: Instruction, pool: PoolSpec, vault_in: Pubkey, vault_out: Pubkey) -> Instruction:
+    """The same plan, but its first step names another pool, with all that belongs to it."""
     for index, address in (
-        (STATE, scene.first.address),
-        (VENUE, scene.first.venue_program),
-        (AUTHORITY, scene.first.authority),
-        (VAULT_IN, scene.first.vault_a),
-        (VAULT_OUT, scene.first.vault_b),
+        (VENUE, pool.venue_program),
+        (STATE, pool.address),
+        (AUTHORITY, pool.authority),
+        (VAULT_IN, vault_in),
+        (VAULT_OUT, vault_out),
     ):
-        swap = with_account(swap, index, address)
-    assert scene.refused(swap) == 6905
+        instruction = with_account(instruction, index, address)
+    return instruction
+
+
+def test_mints_that_the_pool_does_not_have_are_refused(scene: Scene) -> None:
+    usdc_sol, jup_sol, swap = scene.first, scene.second, scene.direct_swap()
+    assert scene.refused(through(swap, usdc_sol, usdc_sol.vault_a, usdc_sol.vault_b)) == 6905
+    assert scene.refused(through(swap, jup_sol, jup_sol.vault_b, jup_sol.vault_a)) == 6905
 
 
 def test_one_mint_on_both_ends_is_refused(scene: Scene) -> None:
@@ -248,7 +254,19 @@ def test_an_empty_pool_is_refused(scene: Scene) -> None:
     assert scene.refused(swap) == 6002
 
 
+def test_a_reserve_that_would_not_fit_into_64_bits_is_refused(scene: Scene) -> None:
+    swap = scene.direct_swap()
+    scene.chain.put_tokens(scene.direct.vault_a, scene.usdc, scene.direct.authority, 2**64 - IN_RAW)
+    assert scene.refused(swap) == 6002
+
+
 # ---- data
+
+
+def test_the_minimum_is_the_quote_less_slippage_rounded_up(scene: Scene) -> None:
+    out_raw = scene.route(scene.jup, max_legs=1, max_hops=1).out_raw
+    assert scene.refused(patched(scene.direct_swap(), 16, "<QH", 2 * out_raw + 1, 5_000)) == 6001
+    assert custom_error(scene.chain.send(patched(scene.direct_swap(), 16, "<QH", 2 * out_raw, 5_000))) is None
 
 
 PLAN = 34

@@ -39,15 +39,18 @@ def paid(
     end: Pubkey,
     raw: int,
 ) -> int | None:
-    """What a row of pools pays, None when it does not lead from start to end."""
-    mint = start
+    """What a row of pools pays, None when it does not lead from start to end or passes a mint twice."""
+    mint, passed = start, set[Pubkey]()
     for step in path:
         if mint not in (step.mint_a, step.mint_b) or mint == end:
             return None
+        passed.add(mint)
         hop = swap_through(step, reserves, fees, input_mint=mint, in_raw=raw)
         if hop is None:
             return None
         mint, raw = hop.output_mint, hop.received_raw
+        if mint in passed:
+            return None
     return raw if mint == end else None
 
 
