@@ -77,41 +77,43 @@ def sandbox_command(home: Path, **options: Any) -> tuple[list[str], dict[str, st
 
 @contextmanager
 def running_sandbox(home: Path, *, slot_ms: int = 10, **options: Any) -> Iterator[RunningSandbox]:
-    """Start a sandbox on this home, wait until it answers, and stop it in the end."""
+    """Start a sandbox on this home, wait until it answers, and stop it in the end.
+
+    What it writes goes to `<home>.log`; if it dies of itself, the test fails with that.
+    """
     command, environment = sandbox_command(home, slot_ms=slot_ms, **options)
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    log = home.with_suffix(".log")
+    with log.open("w") as output, subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process:
         try:
-            endpoints = _wait(process, home)
+            endpoints = _wait(process, home, log)
             with httpx.Client(base_url=endpoints.admin_url, timeout=10.0) as admin:
                 yield RunningSandbox(endpoints, home, admin)
+            if process.poll() not in {None, -signal.SIGKILL}:
+                raise AssertionError(f"the sandbox ended with {process.returncode}:\n{log.read_text()}")
         finally:
-            stop(process)
+            _stop(process)
 
 
-def stop(process: subprocess.Popen[str]) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
     """End a process that this test started: politely, then for good."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=10)
+            process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.communicate()
             raise
 
 
-def _wait(process: subprocess.Popen[str], home: Path) -> Endpoints:
+def _wait(process: subprocess.Popen[bytes], home: Path, log: Path) -> Endpoints:
     path = home / "sandbox" / ENDPOINTS_NAME
     deadline = time.monotonic() + READY_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            out, err = process.communicate()
-            raise AssertionError(f"the sandbox ended with {process.returncode}:\n{out}{err}")
+            raise AssertionError(f"the sandbox ended with {process.returncode}:\n{log.read_text()}")
         if path.exists():
             endpoints = Endpoints(**json.loads(path.read_text()))
             if endpoints.pid == process.pid:
                 return endpoints
         time.sleep(0.02)
-    raise AssertionError(f"the sandbox was not ready within {READY_WITHIN_S:.0f} s")
+    raise AssertionError(f"the sandbox was not ready within {READY_WITHIN_S:.0f} s:\n{log.read_text()}")

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from solana.rpc.async_api import AsyncClient
 from solana.rpc.commitment import Confirmed, Finalized, Processed
 from solana.rpc.core import RPCException
 from solana.rpc.models import MemcmpOpts, TokenAccountOpts, TxOpts
+from solders.account_decoder import ParsedAccount
 from solders.hash import Hash
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.rpc.errors import SendTransactionPreflightFailureMessage
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
-from solders.transaction_status import TransactionConfirmationStatus
+from solders.transaction_status import TransactionConfirmationStatus, UiTransaction
 
 from sniperforge.sandbox.tokens import SOL, USDC
 from tests.fakes.sandbox_process import RunningSandbox
@@ -69,6 +71,7 @@ async def test_a_transaction_is_shown_in_every_encoding(
     if isinstance(inner, VersionedTransaction):
         assert inner.signatures[0] == signature
     else:
+        assert isinstance(inner, UiTransaction)
         assert inner.signatures[0] == signature
         assert str(payer.pubkey()) in inner.message.to_json()
 
@@ -214,8 +217,8 @@ async def test_a_fee_is_told_for_a_message_of_a_known_blockhash_only(
     client: AsyncClient, sandbox: RunningSandbox
 ) -> None:
     payer = funded_keypair(sandbox)
-    known = transfer_transaction(payer, Keypair().pubkey(), latest_blockhash(sandbox.endpoints.rpc_url)).message
-    unknown = transfer_transaction(payer, Keypair().pubkey(), Hash.from_bytes(bytes([3]) * 32)).message
+    known: Any = transfer_transaction(payer, Keypair().pubkey(), latest_blockhash(sandbox.endpoints.rpc_url)).message
+    unknown: Any = transfer_transaction(payer, Keypair().pubkey(), Hash.from_bytes(bytes([3]) * 32)).message
     assert (await client.get_fee_for_message(known)).value == 5_000
     assert (await client.get_fee_for_message(unknown)).value is None
 
@@ -228,6 +231,7 @@ async def test_accounts_are_read_singly_and_together(client: AsyncClient, sandbo
     assert together == [mint, None]
     parsed = (await client.get_account_info_json_parsed(USDC)).value
     assert parsed is not None
+    assert isinstance(parsed.data, ParsedAccount)
     assert '"decimals":6' in parsed.data.to_json().replace(" ", "")
 
 
@@ -297,7 +301,7 @@ async def test_facts_about_node_and_cluster(client: AsyncClient) -> None:
     assert (await client.get_minimum_balance_for_rent_exemption(165)).value == 1_488_440
     assert (await client.get_version()).value.solana_core
     assert (await client.get_genesis_hash()).value == (await client.get_genesis_hash()).value
-    assert (await client.get_identity()).value
+    assert (await client.get_identity()).value == (await client.get_identity()).value
     epoch = (await client.get_epoch_info()).value
     assert epoch.absolute_slot // epoch.slots_in_epoch == epoch.epoch
     assert (await client.get_epoch_schedule()).value.slots_per_epoch == epoch.slots_in_epoch
