@@ -10,7 +10,6 @@ Time is told to it: `tick(unix_time)` closes the current slot and opens the next
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from sniperforge.sandbox import nonces
 from sniperforge.sandbox.account_store import AccountStore
 from sniperforge.sandbox.execution_records import landed_record, simulation_record
 from sniperforge.sandbox.fees import fee_lamports
-from sniperforge.sandbox.landings import Landing, RecentLandings
+from sniperforge.sandbox.history import History
 from sniperforge.sandbox.ledger import Ledger
 from sniperforge.sandbox.records import (
     Block,
@@ -60,7 +59,6 @@ __all__ = [
 LAGGING_SLOTS = 64
 """Accounts are remembered this many slots further back than finality needs, for nodes that lag."""
 
-_RECORDS_CACHED = 1_024
 _Heard = TypeVar("_Heard")
 
 
@@ -84,15 +82,14 @@ class Chain:
         self._ledger = Ledger(path)
         self._runtime = Runtime(config)
         self._accounts = AccountStore(self._runtime, self._ledger, self._account_written)
-        self._landings = RecentLandings()
-        self._records: OrderedDict[str, LandedRecord] = OrderedDict()
+        self._history = History(self._ledger)
         self._open_signatures: list[str] = []
         self._slot_listeners: list[Callable[[int], None]] = []
         self._landed_listeners: list[Callable[[LandedRecord], None]] = []
         self._account_listeners: list[Callable[[str], None]] = []
         meta = self._ledger.meta()
         self.is_new = not meta
-        """Whether genesis has to be written: no slot was ever closed."""
+        """Whether genesis has to be written: when it was opened, no slot had ever been closed."""
         self._forks = meta.get("forks", 0)
         self._slot_time = max(unix_time, meta.get("slot_time", unix_time))
         if self.is_new:
@@ -114,11 +111,10 @@ class Chain:
             )
         timeline = Timeline(self.config, self._ledger.marks(BLOCKS_REMEMBERED), meta["head_slot"], meta["pauses"])
         self._accounts.load()
-        for landing in self._ledger.landings(
+        self._history.load(
             from_slot=timeline.head_slot - self.config.status_cache_slots,
             from_height=timeline.height_of(timeline.head_slot) - self.config.blockhash_life,
-        ):
-            self._landings.add(landing)
+        )
         return timeline
 
     def close(self) -> None:
@@ -143,7 +139,7 @@ class Chain:
         self._accounts.save_slot(block.slot, forget_below=oldest)
         self._ledger.put_block(block)
         self._commit()
-        self._landings.forget(
+        self._history.forget(
             below_slot=timeline.head_slot - self.config.status_cache_slots,
             below_height=block.height + 1 - self.config.blockhash_life,
         )
@@ -205,7 +201,8 @@ class Chain:
             unix_time=self._slot_time,
             decimals_of=self._runtime.decimals_of,
         )
-        self._remember(record, parsed.message_hash)
+        self._history.add(record, parsed.message_hash, self.height_at("processed"))
+        self._open_signatures.append(record.signature)
         slot = self.head_slot()
         for address, before, after in zip(execution.keys.keys, execution.before, execution.after, strict=True):
             if before != after:
@@ -247,8 +244,8 @@ class Chain:
         if not parsed.signatures_verify():
             return Refusal("SignatureFailure")
         slot = self.slot_at(commitment, at_slot=at_slot)
-        landing = self._landings.by_message(parsed.message_hash)
-        if landing is not None and landing.slot > slot:
+        landed_at = self._history.slot_of_message(parsed.message_hash)
+        if landed_at is not None and landed_at > slot:
             return None
         simulated = self.simulate(raw, sig_verify=False, replace_blockhash=False, at_slot=slot)
         if simulated.err is None:
@@ -267,18 +264,12 @@ class Chain:
     def status(self, signature: str, *, search_history: bool, at_slot: int | None = None) -> StatusRecord | None:
         """Status of a signature as a node at this slot sees it."""
         head = self.head_slot() if at_slot is None else at_slot
-        landing = self._landings.by_signature(signature)
-        slot: int
-        err: TransactionErrorJson | None
-        if landing is not None and landing.slot >= head - self.config.status_cache_slots:
-            slot, err = landing.slot, landing.err
-        else:
-            found = self._ledger.status(signature) if search_history else None
-            if found is None:
-                return None
-            slot, err = found
-        if slot > head:
+        found = self._history.outcome(
+            signature, cached_from_slot=head - self.config.status_cache_slots, search=search_history
+        )
+        if found is None or found[0] > head:
             return None
+        slot, err = found
         commitment = self._timeline.commitment_of(slot, at_slot)
         if commitment == "finalized":
             return StatusRecord(slot, err, commitment, None)
@@ -289,7 +280,7 @@ class Chain:
         self, signature: str, commitment: CommitmentName, *, at_slot: int | None = None
     ) -> LandedRecord | None:
         """A landed transaction at or above this commitment."""
-        record = self._records.get(signature) or self._ledger.transaction(signature)
+        record = self._history.record(signature)
         if record is None or record.slot > self.slot_at(commitment, at_slot=at_slot):
             return None
         return record
@@ -364,11 +355,8 @@ class Chain:
             most = self.head_slot() - self.slot_at("finalized")
             raise ValueError(f"a fork is 1 to {most} slots deep now, not {depth}: finalized blocks stay")
         self._forks += 1
-        dropped = self._ledger.rewind(last_kept)
+        dropped = self._history.rewind(last_kept)
         restored = self._accounts.rewind(last_kept)
-        self._landings.rewind(last_kept)
-        for record in dropped:
-            self._records.pop(record.signature, None)
         self._open_signatures.clear()
         self._timeline.rewind(last_kept)
         self._accounts.save()
@@ -429,17 +417,8 @@ class Chain:
         """Age first, duplicates second, as Agave's `check_transactions` does."""
         if nonce is None and not self._timeline.accepts(parsed.blockhash, slot):
             return Refusal("BlockhashNotFound")
-        landing = self._landings.by_message(parsed.message_hash)
-        return Refusal("AlreadyProcessed") if landing is not None and landing.slot <= slot else None
-
-    def _remember(self, record: LandedRecord, message_hash: bytes) -> None:
-        height = self.height_at("processed")
-        self._ledger.put_transaction(record, message_hash, height)
-        self._landings.add(Landing(record.signature, message_hash, record.slot, height, record.err))
-        self._open_signatures.append(record.signature)
-        self._records[record.signature] = record
-        if len(self._records) > _RECORDS_CACHED:
-            self._records.popitem(last=False)
+        landed_at = self._history.slot_of_message(parsed.message_hash)
+        return Refusal("AlreadyProcessed") if landed_at is not None and landed_at <= slot else None
 
     def _account_written(self, address: Pubkey) -> None:
         if self._account_listeners:
