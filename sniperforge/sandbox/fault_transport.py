@@ -23,6 +23,10 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _TRANSPORT = "sandbox.transport"
 _HTML_500 = b"<html><head><title>500 Internal Server Error</title></head><body>nginx</body></html>\n"
+TOO_MANY_JUPITER = b'{"code":429,"message":"Too many requests"}'
+TOO_MANY_RPC = (
+    b'{"jsonrpc":"2.0","error":{"code":429,"message":"Too many requests for a specific RPC call"},"id":null}\n'
+)
 _BEFORE = frozenset({"drop_request", "reset", "http_429", "http_500_html"})
 """Kinds that end a request before anything is done; the others of `ENDING_KINDS` let it happen first."""
 
@@ -61,9 +65,15 @@ async def cut(scope: Scope, receive: Receive, *, reset: bool) -> None:
 
 
 class Misfortune:
-    """The ending that befalls one request, if any, and the delay before it."""
+    """The ending that befalls one request, if any, and the delay before it.
 
-    def __init__(self, rules: Sequence[FaultRule]) -> None:
+    Args:
+        rules: What was drawn for the request.
+        too_many: The body of a 429; as Jupiter's firewall words it, unless told otherwise.
+    """
+
+    def __init__(self, rules: Sequence[FaultRule], *, too_many: bytes = TOO_MANY_JUPITER) -> None:
+        self._too_many = too_many
         self.delay_s = sum(rule.params["ms"] for rule in rules if rule.kind == "latency") / 1000
         self.kinds = frozenset(rule.kind for rule in rules)
 
@@ -75,7 +85,7 @@ class Misfortune:
         if kind is None:
             return False
         if kind == "http_429":
-            await respond(send, 429, b'{"code":429,"message":"Too many requests"}')
+            await respond(send, 429, self._too_many)
         elif kind == "http_500_html":
             await respond(send, 500, _HTML_500, b"text/html")
         else:

@@ -34,7 +34,7 @@ def status_text(status: Mapping[str, Any]) -> str:
         f"height {status['block_height']:,}",
         f"SOL {sol}",
         f"{status['transactions_landed']:,} landed",
-        f"{len(faults)} faults in force" if faults else "no faults",
+        f"faults in force: {len(faults)}",
     ]
     return "  ".join([*parts, "PAUSED"] if status["paused"] else parts)
 

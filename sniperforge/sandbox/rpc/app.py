@@ -9,7 +9,7 @@ import random
 
 from sniperforge.sandbox.chain import NodeView
 from sniperforge.sandbox.context import SandboxContext
-from sniperforge.sandbox.fault_transport import AsgiApp, Misfortune, Receive, Scope, Send, respond
+from sniperforge.sandbox.fault_transport import TOO_MANY_RPC, AsgiApp, Misfortune, Receive, Scope, Send, respond
 from sniperforge.sandbox.faults import RPC_KINDS, FaultRule
 from sniperforge.sandbox.rpc.call import RpcCall, RpcShared
 from sniperforge.sandbox.rpc.dispatch import Malformed, Request, answer, encode, failure, parse_body
@@ -91,7 +91,7 @@ class RpcApp:
             return
         requests, batch = parse_body(body)
         drawn = [self._draw(one, node) for one in requests]
-        misfortune = Misfortune([rule for rules in drawn for rule in rules])
+        misfortune = Misfortune([rule for rules in drawn for rule in rules], too_many=TOO_MANY_RPC)
         if await misfortune.instead(scope, receive, send):
             return
         answers = [

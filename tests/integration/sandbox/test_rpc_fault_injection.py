@@ -58,7 +58,7 @@ def test_a_broken_connection_hides_whether_it_happened(
 
 
 def is_rate_limited(answer: httpx.Response) -> bool:
-    return answer.status_code == 429
+    return answer.status_code == 429 and answer.json()["error"]["code"] == 429
 
 
 def is_html_500(answer: httpx.Response) -> bool:
