@@ -3,7 +3,7 @@
 Requests go through the transport of solana-py's AsyncClient (`AsyncHTTPProvider`) and not through its typed methods,
 because solders' response parsers cannot be trusted with what real nodes send (measured with solders 0.29):
 an error code they do not know comes back as a *value* (`get_block_height()` gave 429), an error without `message` or
-`data` is a panic, the answer to another request is accepted, and the balances in a simulation's answer are dropped.
+`data` is a panic, and the answer to another request is accepted.
 """
 
 from __future__ import annotations
