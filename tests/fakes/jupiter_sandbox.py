@@ -31,6 +31,8 @@ __all__ = ["BONK", "FEE2", "JUP", "SOL", "USDC", "USDT", "JupiterSandbox"]
 NOON = 1_800_000_000
 ORDER, EXECUTE, BUILD = "/swap/v2/order", "/swap/v2/execute", "/swap/v2/build"
 SLOT_SECONDS = 0.2
+HANGING_S = 5.0
+"""An answer that needs no slot to pass and takes this long never comes."""
 
 
 class JupiterSandbox:
@@ -97,7 +99,8 @@ class JupiterSandbox:
 
     def post(self, path: str, body: Any, **params: str) -> httpx.Response:
         """One POST, answered without a slot passing."""
-        return self._runner.run(self._client.post(path, json=body, params=params))
+        call = self._client.post(path, json=body, params=params)
+        return self._runner.run(asyncio.wait_for(call, HANGING_S))
 
     def post_waiting(self, path: str, *bodies: Any, at_most_slots: int = 10) -> list[httpx.Response]:
         """POSTs made at once; slots pass until all are answered."""
