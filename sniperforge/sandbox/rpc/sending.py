@@ -87,8 +87,6 @@ def send_transaction(call: RpcCall, params: Params) -> Any:
 
 
 def _preflight(call: RpcCall, parsed: ParsedTransaction, commitment: CommitmentName) -> None:
-    if not parsed.signatures_verify():
-        raise signature_verification_failed()
     if call.node.lag_slots > HEALTHY_LAG_SLOTS:
         raise node_behind(call.node.lag_slots)
     refusal = call.chain.preflight(parsed.raw, commitment, at_slot=call.at_slot)

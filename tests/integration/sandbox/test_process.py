@@ -100,6 +100,15 @@ def test_a_price_file_that_cannot_be_used_is_one_line(home: Path, tmp_path: Path
     assert str(path) in line
 
 
+def test_a_full_disk_ends_it_with_one_line(home: Path) -> None:
+    command, environment = sandbox_command(home, slot_ms=5, crowd=100)
+    limited = ["bash", "-c", 'ulimit -f 1500; exec "$@"', "limited", *command]
+    done = subprocess.run(limited, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "chain.db" in line
+
+
 def test_what_was_confirmed_survives_a_kill_at_any_moment(home: Path) -> None:
     with running_sandbox(home, slot_ms=10, crowd=0) as first:
         url, receiver = first.endpoints.rpc_url, Keypair().pubkey()
