@@ -42,6 +42,16 @@ def _binaries() -> Path:
     return Path(spec.submodule_search_locations[0]) / "pginstall18"
 
 
+def _copied(install: Path, folder: Path) -> Path:
+    """The binaries with the libraries that the wheel keeps beside its package, both where they find each other."""
+    package = install.parent
+    shutil.copytree(package.with_name(f"{package.name}.libs"), folder / f"{package.name}.libs")
+    copy = Path(shutil.copytree(install, folder / package.name / install.name))
+    for path in folder.rglob("*"):
+        path.chmod(path.stat().st_mode | 0o055)
+    return copy
+
+
 @cache
 def shared_server() -> PostgresServer:
     """The one server of this test run, started when first asked for and stopped at the end."""
@@ -83,7 +93,7 @@ class PostgresServer:
             self._run_as |= {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": ()}
             os.chown(self._folder, nobody.pw_uid, nobody.pw_gid)
             if not _open_to_all(install / "bin"):
-                install = Path(shutil.copytree(install, self._folder / "install"))
+                install = _copied(install, self._folder)
         self._bin = install / "bin"
         self._folder.chmod(0o755)
         self._process: subprocess.Popen[bytes] | None = None

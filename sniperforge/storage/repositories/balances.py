@@ -46,7 +46,7 @@ class SqlLedger(Rows[LedgerEntry]):
                 except InvalidTransitionError as error:
                     self._transaction.fail(error)
         moving = update(self.table).where(column.source == source, column.state != state).values(state=state)
-        return self._transaction.run(moving).rowcount
+        return self._transaction.run(moving)
 
     def correct(self, source: str, entries: Sequence[LedgerEntry]) -> None:
         """Replace a transaction's lines that are not final."""
@@ -66,7 +66,7 @@ class SqlLedger(Rows[LedgerEntry]):
         if up_to_slot is not None:
             where.append(column.slot <= up_to_slot)
         total = select(func.coalesce(func.sum(column.delta_raw), 0)).where(*where)
-        return int(self._transaction.run(total).scalar_one())
+        return int(self._transaction.scalar(total))
 
     def of_wallet(self, wallet: Address, limit: int) -> tuple[LedgerEntry, ...]:
         """Newest first."""
@@ -101,7 +101,7 @@ class SqlPositions(Rows[Position]):
             column.mint == position.mint,
             column.version == position.version,
         )
-        if self._transaction.run(update(self.table).where(*same).values(self._values(saved))).rowcount != 1:
+        if self._transaction.run(update(self.table).where(*same).values(self._values(saved))) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=position.mint, fix="Reload and decide again")
             )

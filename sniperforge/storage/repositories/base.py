@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Ty
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    CursorResult,
     Executable,
     Row,
     Table,
@@ -59,13 +58,27 @@ class Transaction:
         self._error = error
         raise error from cause
 
-    def run(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> CursorResult[Any]:
-        """Execute a statement."""
+    def run(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+        """Execute a statement that changes rows; returns how many."""
         self.must_be_sound()
         try:
-            return self._connection.execute(statement, rows)
+            return self._connection.execute(statement, rows).rowcount
         except StatementError as error:
             self.fail(meaning(error), error)
+
+    def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Every row of a query, all of them read here: SQLite finds a damaged page only when it comes to it."""
+        self.must_be_sound()
+        try:
+            return self._connection.execute(statement).all()
+        except StatementError as error:
+            self.fail(meaning(error), error)
+        except SniperForgeError as error:  # a column type refused what it found
+            self.fail(error)
+
+    def scalar(self, statement: Executable) -> Any:
+        """The one value of a query."""
+        return self.rows(statement)[0][0]
 
     def must_be_sound(self) -> None:
         """Raise the error that ended it, if one did."""
@@ -106,11 +119,10 @@ class Rows(Generic[RecordT]):
         limit: int | None = None,
     ) -> tuple[RecordT, ...]:
         statement = select(*self._columns()).where(*where).order_by(*order).limit(limit)
-        return tuple(self._record_of(row) for row in self._transaction.run(statement))
+        return tuple(self._record_of(row) for row in self._transaction.rows(statement))
 
     def _first(self, *where: ColumnElement[bool]) -> RecordT | None:
-        row = self._transaction.run(select(*self._columns()).where(*where)).first()
-        return None if row is None else self._record_of(row)
+        return next(iter(self._select(*where)), None)
 
     def _locked(self, *where: ColumnElement[bool], share: bool = False) -> RecordT | None:
         """The row, locked until the end. SQLite's writers are alone anyway and ignore it.
@@ -119,8 +131,8 @@ class Rows(Generic[RecordT]):
         """
         self._transaction.must_write()
         statement = select(*self._columns()).where(*where).with_for_update(read=share, key_share=not share)
-        row = self._transaction.run(statement).first()
-        return None if row is None else self._record_of(row)
+        rows = self._transaction.rows(statement)
+        return self._record_of(rows[0]) if rows else None
 
     def _insert(self, records: Iterable[RecordT]) -> None:
         self._transaction.must_write()
@@ -153,7 +165,7 @@ class VersionedRows(Rows[VersionedT]):
         same = [self.table.c.version == record.version]
         if self.key is not None:
             same.append(self.table.c[self.key] == getattr(record, self.key))
-        if self._transaction.run(update(self.table).where(*same).values(new)).rowcount != 1:
+        if self._transaction.run(update(self.table).where(*same).values(new)) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=subject, fix="Reload and decide again")
             )

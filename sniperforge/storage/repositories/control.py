@@ -142,7 +142,7 @@ class SqlKnownTransactions(Rows[KnownTransaction]):
         for start in range(0, len(signatures), _IN_ONE_QUESTION):
             chunk = signatures[start : start + _IN_ONE_QUESTION]
             found = select(column.signature).where(column.wallet == wallet, column.signature.in_(chunk))
-            known.update(self._transaction.run(found).scalars())
+            known.update(row.signature for row in self._transaction.rows(found))
         return tuple(signature for signature in signatures if signature not in known)
 
     def attribute(
@@ -157,7 +157,7 @@ class SqlKnownTransactions(Rows[KnownTransaction]):
             column.attribution == Attribution.UNKNOWN,
         )
         answer = update(self.table).where(*open_question).values(attribution=attribution, attempt_id=attempt_id)
-        changed = self._transaction.run(answer).rowcount
+        changed = self._transaction.run(answer)
         known = self.get(wallet, signature)
         if changed != 1 or known is None:
             self._transaction.fail(
@@ -185,7 +185,7 @@ class SqlEvents(Rows[Event]):
         values = self._values(event)
         del values["id"]
         statement = insert(self.table).values(values).returning(self.table.c.id)
-        return replace(event, id=self._transaction.run(statement).scalar_one())
+        return replace(event, id=self._transaction.scalar(statement))
 
     def of_intent(self, intent_id: IntentId) -> tuple[Event, ...]:
         """Oldest first."""

@@ -102,7 +102,7 @@ class SqlAttempts(VersionedRows[Attempt]):
         self._transaction.must_write()
         intent = tables.trade_intents.c
         lock = select(intent.id).where(intent.id == attempt.intent_id).with_for_update(key_share=True)
-        self._transaction.run(lock)
+        self._transaction.rows(lock)
         bound_to = (attempt.nonce_account, attempt.nonce_value)
         for other in self._select(self.table.c.intent_id == attempt.intent_id, _IS_LIVE):
             if attempt.nonce_account is None or (other.nonce_account, other.nonce_value) != bound_to:
@@ -167,14 +167,14 @@ class SqlReservations(Rows[Reservation]):
         held = select(func.coalesce(func.sum(column.amount_raw), 0)).where(
             column.wallet == wallet, column.mint == mint, column.kind.in_(sorted(kinds)), column.released_at.is_(None)
         )
-        return int(self._transaction.run(held).scalar_one())
+        return int(self._transaction.scalar(held))
 
     def release(self, attempt_id: AttemptId, at: datetime) -> int:
         """Let go of what an attempt still holds."""
         self._transaction.must_write()
         column = self.table.c
         held = (column.attempt_id == attempt_id, column.released_at.is_(None))
-        return self._transaction.run(update(self.table).where(*held).values(released_at=at)).rowcount
+        return self._transaction.run(update(self.table).where(*held).values(released_at=at))
 
 
 class SqlFills(VersionedRows[Fill]):

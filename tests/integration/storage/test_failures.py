@@ -125,6 +125,23 @@ def test_a_table_that_is_not_there_asks_for_a_migration(engine: Engine) -> None:
         books.events.recent(1)
 
 
+def test_a_damaged_page_is_said_so_when_a_query_comes_to_it(tmp_path: Path) -> None:
+    with migrated_engine("sqlite", tmp_path) as engine:
+        store = SqlStore(engine)
+        with store.write() as books:
+            for number in range(50):
+                books.events.add(an_event(f"{number} " + "x" * 4_000))
+        store.close()
+        path = tmp_path / "books.db"
+        content = path.read_bytes()
+        page = content.index(b"20 xxx") // 4_096 * 4_096
+        path.write_bytes(content[:page] + b"\xff" * 4_096 + content[page + 4_096 :])
+
+        with pytest.raises(StorageError, match="damaged"), store.read() as books:
+            books.events.recent(100)
+        store.close()
+
+
 def test_a_system_row_that_is_gone_is_said_so(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM system_state")
