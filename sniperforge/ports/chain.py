@@ -188,6 +188,28 @@ class NodeHealth:
     problem: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningView:
+    """What one node said, in one request, about everything a signature stands on, at `confirmed`.
+
+    Attributes:
+        blockhash_valid: The node would accept a transaction with the blockhash asked about.
+        block_height: Of a slot no earlier than the one in which the blockhash was judged (rule *own-bound*).
+        slot: The slot of that height.
+        accounts: In the order asked; None where none exists.
+        token_accounts: All token accounts of the wallet asked about.
+        control: The newest finalized transaction that names the beacon, if any (rule *controls*).
+    """
+
+    node: str
+    blockhash_valid: bool
+    block_height: int
+    slot: int
+    accounts: tuple[AccountInfo | None, ...]
+    token_accounts: tuple[TokenAccount, ...]
+    control: SignatureRecord | None
+
+
 @dataclass(frozen=True, slots=True)
 class PriorityFeeSample:
     """Priority fee paid in one recent slot, micro-lamports per compute unit."""
@@ -268,6 +290,22 @@ class ChainReader(Protocol):
 
         Raises:
             RpcRejectedError: One of them does not exist or is no lookup table.
+        """
+        ...
+
+    def signing_view(
+        self, *, blockhash: str, wallet: Address, accounts: Sequence[Address], beacon: Address
+    ) -> SigningView:
+        """Everything that must be known before signing, from one node in one request.
+
+        Args:
+            blockhash: The transaction's.
+            wallet: Whose token accounts are listed.
+            accounts: Further accounts (up to 100).
+            beacon: A busy address, whose newest finalized transaction serves as a control.
+
+        Raises:
+            NodeBehindError: The node answered about the height from an earlier slot than about the blockhash.
         """
         ...
 

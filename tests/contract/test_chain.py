@@ -227,6 +227,29 @@ def test_lookup_tables_hold_addresses_and_must_exist(world: World) -> None:
         world.chain.lookup_tables([world.table, somebody()])
 
 
+def test_what_a_signature_stands_on_comes_in_one_answer(world: World) -> None:
+    payer = Address(str(world.payer.pubkey()))
+    control = land(world, pay(world, RENT_EXEMPT, somebody()))
+    world.pass_slots(40)
+    fresh = world.chain.latest_blockhash()
+    nobody = somebody()
+    before = world.chain.block_height(Commitment.CONFIRMED)
+    view = world.chain.signing_view(blockhash=fresh.blockhash, wallet=payer, accounts=[nobody, payer], beacon=payer)
+    assert view.blockhash_valid
+    assert before <= view.block_height <= world.chain.block_height(Commitment.CONFIRMED)
+    assert view.slot > view.block_height
+    absent, found = view.accounts
+    assert absent is None
+    assert found is not None
+    assert found.address == payer
+    assert {(token.mint, token.owner) for token in view.token_accounts} >= {(USDC, payer)}
+    assert view.control is not None
+    assert view.control.signature == control
+    assert view.control.slot <= view.slot
+    stranger = world.chain.signing_view(blockhash=somebody(), wallet=nobody, accounts=[], beacon=nobody)
+    assert (stranger.blockhash_valid, stranger.token_accounts, stranger.control) == (False, (), None)
+
+
 def test_rent_grows_with_the_size(world: World) -> None:
     assert world.chain.minimum_rent(165) > world.chain.minimum_rent(0) > 0
 

@@ -33,6 +33,7 @@ from sniperforge.ports.chain import (
     SendResult,
     SignatureRecord,
     SignatureStatus,
+    SigningView,
     Simulation,
     StatusAnswer,
     TokenAccount,
@@ -188,6 +189,20 @@ class FakeReader:
         if missing:
             raise RpcRejectedError("there is no such lookup table", subject=missing[0], code=None)
         return {table: self._chain.tables[table] for table in tables}
+
+    def signing_view(
+        self, *, blockhash: str, wallet: Address, accounts: Sequence[Address], beacon: Address
+    ) -> SigningView:
+        control = self.signatures_for_address(beacon, limit=1)
+        return SigningView(
+            node=self.node,
+            blockhash_valid=self.is_blockhash_valid(blockhash).valid,
+            block_height=self.block_height(Commitment.CONFIRMED),
+            slot=self.slot(Commitment.CONFIRMED),
+            accounts=self.accounts(accounts),
+            token_accounts=self.token_accounts(wallet),
+            control=control[0] if control else None,
+        )
 
     def minimum_rent(self, data_bytes: int) -> int:
         self._answer()

@@ -17,8 +17,7 @@ Reply = Callable[["RpcRequest"], "RpcReply"]
 class RpcRequest:
     """One request as it came over the wire."""
 
-    def __init__(self, body: bytes) -> None:
-        parsed = json.loads(body)
+    def __init__(self, body: bytes, parsed: dict[str, Any]) -> None:
         self.body = body
         self.id: Any = parsed["id"]
         self.method: str = parsed["method"]
@@ -116,8 +115,13 @@ class RpcServer:
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
-                request = RpcRequest(self.rfile.read(int(self.headers["Content-Length"])))
-                reply = server._reply(request)
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                parsed = json.loads(content)
+                if isinstance(parsed, list):
+                    replies = [server._reply(RpcRequest(content, one)) for one in parsed]
+                    reply = RpcReply("[" + ",".join(one.body for one in replies) + "]")
+                else:
+                    reply = server._reply(RpcRequest(content, parsed))
                 if reply.drop:
                     # Linger of zero seconds: closing sends a reset.
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -12,12 +12,13 @@ import asyncio
 import itertools
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import httpx2
 from solana.exceptions import SolanaRpcException
 from solana.rpc.async_http_provider import AsyncHTTPProvider
-from solana.rpc.jsonrpc import JsonRpcRequest
+from solana.rpc.jsonrpc import JsonRpcRequest, JsonRpcRequestSerializer
 
 from sniperforge.errors import NodeUnavailableError, ProtocolError, SniperForgeError
 from sniperforge.ports.clock import Clock
@@ -38,6 +39,16 @@ def _hide_addresses(record: logging.LogRecord) -> bool:
 
 for _chatty in ("httpx2", "httpcore2.http11"):
     logging.getLogger(_chatty).addFilter(_hide_addresses)
+
+
+class _Batch:
+    """Several requests as one body."""
+
+    def __init__(self, bodies: Sequence[JsonRpcRequest]) -> None:
+        self._bodies = bodies
+
+    def to_json(self) -> str:
+        return "[" + ",".join(body.to_json() for body in self._bodies) + "]"
 
 
 class RpcNode:
@@ -83,11 +94,39 @@ class RpcNode:
             raise outcome
         return self._result(method, request_id, outcome)
 
+    async def read_together(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        """Ask several questions in one HTTP request (a JSON-RPC batch); results in the order asked.
+
+        A node may work on them in any order, so what depends on an order must be told by the answers' slots.
+        Raises like `read`, for the first question that has no answer.
+        """
+        try:
+            return await self._together(calls)
+        except NodeUnavailableError as error:
+            if not error.details.get("dropped"):
+                raise
+        return await self._together(calls)
+
     async def close(self) -> None:
         """Close this loop's connections."""
         provider = self._providers.pop(asyncio.get_running_loop(), None)
         if provider is not None:
             await provider.close()
+
+    async def _together(self, calls: Sequence[tuple[str, list[Any]]]) -> list[Any]:
+        asked = [(next(self._ids), method, params) for method, params in calls]
+        names = ", ".join(method for method, _ in calls)
+        outcome = await self._post(
+            names, _Batch([JsonRpcRequest(id=id_, method=method, params=params) for id_, method, params in asked])
+        )
+        if isinstance(outcome, SniperForgeError):
+            raise outcome
+        answers = self._json(names, outcome)
+        if not isinstance(answers, list):
+            # A node refuses a whole batch (too large, unsupported) with one answer.
+            return [self._checked(names, None, answers)]
+        by_id = {answer.get("id"): answer for answer in answers if isinstance(answer, dict)}
+        return [self._checked(method, request_id, by_id.get(request_id)) for request_id, method, _ in asked]
 
     def _provider(self) -> AsyncHTTPProvider:
         loop = asyncio.get_running_loop()
@@ -107,7 +146,7 @@ class RpcNode:
             self._providers[loop] = provider
         return provider
 
-    async def _post(self, method: str, body: JsonRpcRequest) -> str | SniperForgeError:
+    async def _post(self, method: str, body: JsonRpcRequestSerializer) -> str | SniperForgeError:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._provider().make_request_unparsed(body)
@@ -142,6 +181,9 @@ class RpcNode:
         return NodeUnavailableError(what, subject=f"{method} at {self.name}", fix=fix, node=self.name, dropped=dropped)
 
     def _result(self, method: str, request_id: int, text: str) -> Any:
+        return self._checked(method, request_id, self._json(method, text))
+
+    def _json(self, method: str, text: str) -> Any:
         try:
             answer = json.loads(text)
         except ValueError:
@@ -149,8 +191,11 @@ class RpcNode:
         if answer is None:
             # A proxy's page or half an answer: something between us and the node, which may pass.
             raise self._unavailable(method, f"an answer that is no JSON ({self._excerpt(text)})")
+        return answer
+
+    def _checked(self, method: str, request_id: int | None, answer: Any) -> Any:
         if not isinstance(answer, dict) or ("result" not in answer and answer.get("error") is None):
-            raise self._nonsense(method, f"no JSON-RPC answer ({self._excerpt(text)})")
+            raise self._nonsense(method, f"no JSON-RPC answer ({self._excerpt(json.dumps(answer))})")
         error, answered = answer.get("error"), answer.get("id")
         if answered != request_id and not (error is not None and answered is None):
             theirs = self._excerpt(repr(answered))

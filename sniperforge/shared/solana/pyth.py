@@ -121,9 +121,14 @@ class PythOracle:
         """Why there is no price, for those of `mints` that have none."""
         return {mint: str(found) for mint, found in self._read(mints).items() if not isinstance(found, Price)}
 
-    def _read(self, mints: Sequence[Mint]) -> dict[Mint, Price | PriceUnavailableError]:
-        wanted = list(dict.fromkeys(mint for mint in mints if mint in self._feeds))
-        accounts = self._chain.accounts([self._accounts[mint] for mint in wanted]) if wanted else ()
+    def feed_accounts(self, mints: Sequence[Mint]) -> Mapping[Mint, Address]:
+        """The accounts to read for these tokens; a token without a feed is absent."""
+        return {mint: self._accounts[mint] for mint in mints if mint in self._accounts}
+
+    def judge(
+        self, mints: Sequence[Mint], accounts: Mapping[Address, AccountInfo | None]
+    ) -> Mapping[Mint, Price | PriceUnavailableError]:
+        """Prices out of accounts that somebody else has read (see `feed_accounts`), or why there is none."""
         found: dict[Mint, Price | PriceUnavailableError] = {
             mint: PriceUnavailableError("no Pyth feed prices this token", subject=mint, fix="Use another source")
             for mint in mints
@@ -131,12 +136,17 @@ class PythOracle:
         }
         # One time for all: read after the answer, so that waiting for it counts as age.
         now = self._clock.now()
-        for mint, account in zip(wanted, accounts, strict=True):
+        for mint, address in self.feed_accounts(mints).items():
             try:
-                found[mint] = self._judged(mint, account, now)
+                found[mint] = self._judged(mint, accounts.get(address), now)
             except PriceUnavailableError as reason:
                 found[mint] = reason
         return found
+
+    def _read(self, mints: Sequence[Mint]) -> Mapping[Mint, Price | PriceUnavailableError]:
+        wanted = list(self.feed_accounts(mints).values())
+        found = self._chain.accounts(wanted) if wanted else ()
+        return self.judge(mints, dict(zip(wanted, found, strict=True)))
 
     def _judged(self, mint: Mint, account: AccountInfo | None, now: datetime) -> Price:
         feed = self._feeds[mint]

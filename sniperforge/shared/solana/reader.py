@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from solders.hash import Hash
 
 from sniperforge.domain.money import Address, Mint, Signature
-from sniperforge.errors import RpcRejectedError
+from sniperforge.errors import NodeBehindError, RpcRejectedError
 from sniperforge.ports.chain import (
     AccountInfo,
     BlockhashValidity,
@@ -21,6 +21,7 @@ from sniperforge.ports.chain import (
     MintInfo,
     PriorityFeeSample,
     SignatureRecord,
+    SigningView,
     Simulation,
     StatusAnswer,
     TokenAccount,
@@ -188,6 +189,52 @@ class Reader(ABC):
             RpcRejectedError: One of them does not exist or is no lookup table.
         """
         return decode_lookup_tables(tables, self.accounts(tables))
+
+    def signing_view(
+        self, *, blockhash: str, wallet: Address, accounts: Sequence[Address], beacon: Address
+    ) -> SigningView:
+        """Everything that must be known before signing, from one node in one request."""
+        asked = _at_most(MAX_ACCOUNTS, accounts, "getMultipleAccounts", "addresses")
+        confirmed = {"commitment": Commitment.CONFIRMED.value}
+        parsed = {**confirmed, "encoding": "jsonParsed"}
+        calls: list[tuple[str, list[Any]]] = [
+            ("isBlockhashValid", [blockhash, confirmed]),
+            ("getEpochInfo", [confirmed]),
+            ("getMultipleAccounts", [asked, {**confirmed, "encoding": "base64"}]),
+            ("getSignaturesForAddress", [beacon, {"limit": 1, "commitment": Commitment.FINALIZED.value}]),
+            *(("getTokenAccountsByOwner", [wallet, {"programId": program}, parsed]) for program in TOKEN_PROGRAMS),
+        ]
+
+        async def question(node: RpcNode) -> list[Answer]:
+            results = await node.read_together(calls)
+            return [
+                Answer(result, f"{method} at {node.name}", node.name)
+                for (method, _), result in zip(calls, results, strict=True)
+            ]
+
+        validity, epoch, found, history, *held = self._ask(question)
+        height_slot = epoch["absoluteSlot"].integer()
+        if height_slot < validity.context_slot():
+            # The questions of one request may be answered in any order, and a height from before the blockhash was
+            # judged would make the bound on the transaction's life too low.
+            raise NodeBehindError(
+                f"the block height is of slot {height_slot}, the blockhash was judged in {validity.context_slot()}",
+                subject=epoch.subject,
+                fix="Ask again",
+                node=epoch.node,
+            )
+        slot = found.context_slot()
+        items = found["value"].items(len(asked))
+        controls = tuple(signature_record(item) for item in history.items())
+        return SigningView(
+            node=epoch.node,
+            blockhash_valid=validity["value"].boolean(),
+            block_height=epoch["blockHeight"].integer(),
+            slot=height_slot,
+            accounts=tuple(account_info(address, slot, item) for address, item in zip(accounts, items, strict=True)),
+            token_accounts=tuple(token_account(item) for answer in held for item in answer["value"].items()),
+            control=controls[0] if controls else None,
+        )
 
     def minimum_rent(self, data_bytes: int) -> int:
         """Lamports that make an account of this size rent exempt, as of now."""
