@@ -63,10 +63,19 @@ def sandbox(
     from rich.console import Console
 
     from sniperforge.config import load_settings
-    from sniperforge.sandbox.context import SandboxConfig, SandboxContext
-    from sniperforge.sandbox.endpoints import Endpoints
-    from sniperforge.sandbox.server import serve
-    from sniperforge.sandbox.statusline import addresses_text, show_status
+    from sniperforge.errors import ConfigError
+
+    try:
+        from sniperforge.sandbox.context import SandboxConfig, SandboxContext
+        from sniperforge.sandbox.endpoints import Endpoints
+        from sniperforge.sandbox.server import serve
+        from sniperforge.sandbox.statusline import addresses_text, show_status
+    except ModuleNotFoundError as missing:
+        raise ConfigError(
+            f"the sandbox is an extra that is not installed ({missing.name} is missing)",
+            subject="sandbox",
+            fix="Install it with: pip install 'sniperforge[sandbox]'",
+        ) from missing
 
     logging.basicConfig(level=logging.WARNING)
     config = SandboxConfig(
@@ -156,17 +165,20 @@ def _parsed_params(texts: list[str]) -> dict[str, Any]:
 
 
 def sandbox_fund(
-    wallet: Annotated[str, typer.Argument(help="Address to fund.")],
+    wallet: Annotated[str, typer.Argument(help="Wallet of this home by name, or any address.")],
     sol: Annotated[str | None, typer.Option(help="SOL to give.")] = None,
     token: Annotated[str | None, typer.Option(help="Token to give, by symbol or mint.")] = None,
     amount: Annotated[str | None, typer.Option(help="How much of it, in whole tokens.")] = None,
 ) -> None:
     """Give SOL or tokens to a wallet in the running sandbox, by decree."""
-    answer = _admin("POST", "/fund", body={"wallet": wallet, "sol": sol, "token": token, "amount": amount})
+    from sniperforge.cli.common import open_services
+
+    address = open_services().wallets.address_of(wallet)
+    answer = _admin("POST", "/fund", body={"wallet": address, "sol": sol, "token": token, "amount": amount})
     if "lamports" in answer:
-        typer.echo(f"{wallet}: {answer['lamports']} lamports more")
+        typer.echo(f"{address}: {answer['lamports']} lamports more")
     if "raw" in answer:
-        typer.echo(f"{wallet}: {answer['raw']} base units of {answer['symbol']} more, in {answer['token_account']}")
+        typer.echo(f"{address}: {answer['raw']} base units of {answer['symbol']} more, in {answer['token_account']}")
 
 
 def sandbox_price(

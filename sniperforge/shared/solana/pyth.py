@@ -69,7 +69,7 @@ FEEDS: Mapping[Mint, PythFeed] = {
         "USDC/USD", "eaa020c61cc479712813461ce153894a96a6c00b21ed0cfc2798d1f9a9e9c94a"
     ),
 }
-"""Feeds by the mint they price, under mainnet's mints (which the sandbox uses, too)."""
+"""Feeds by the mint they price, under mainnet's mints."""
 
 
 class PythOracle:
