@@ -618,6 +618,15 @@ def test_a_later_reading_corrects_lines_that_are_not_final(store: Store) -> None
         books.ledger.correct("another", [final])
 
 
+def test_a_later_reading_may_find_that_nothing_changed_hands(store: Store) -> None:
+    with store.write() as books:
+        books.ledger.add([line(LedgerKind.TIP, -1)])
+        books.ledger.correct("signature", [])
+
+    with store.read() as books:
+        assert books.ledger.of_source("signature") == ()
+
+
 def test_lines_of_a_wallet_are_listed_newest_first(store: Store) -> None:
     lines = [line(LedgerKind.FEE, -1, slot=2), line(LedgerKind.TIP, -1, slot=3), line(LedgerKind.TRADE_IN, -1, slot=3)]
     with store.write() as books:

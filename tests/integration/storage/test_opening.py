@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, create_engine
 
 from sniperforge.errors import StorageBusyError, StorageError
 from sniperforge.storage.engine import create_engine_for
@@ -138,3 +140,34 @@ def test_a_database_that_is_not_there_has_to_be_made() -> None:
 
     with pytest.raises(StorageError, match="no such database"):
         check_schema(engine)
+
+
+WITHOUT_DRIVER = """
+import sys
+sys.modules["psycopg"] = None
+from sniperforge.errors import StorageError
+from sniperforge.storage.engine import create_engine_for
+try:
+    create_engine_for("postgresql://me@host/books")
+except StorageError as error:
+    print(error)
+"""
+
+
+def test_a_driver_that_is_not_installed_is_named_with_the_extra_that_brings_it() -> None:
+    said = subprocess.run(
+        (sys.executable, "-c", WITHOUT_DRIVER), check=True, capture_output=True, text=True, timeout=60
+    )
+
+    assert "no PostgreSQL driver" in said.stdout
+    assert "with the extra `postgres` installed" in said.stdout
+
+
+def test_a_store_out_of_connections_is_worth_another_try(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'books.db'}", pool_size=1, max_overflow=0, pool_timeout=0.01)
+    store = SqlStore(engine)
+
+    with store.read(), pytest.raises(StorageBusyError, match="in use"), store.read():
+        pass
+
+    store.close()
