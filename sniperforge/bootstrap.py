@@ -129,16 +129,21 @@ class Services:
             StorageError: The schema is newer or older than this program.
             StorageBusyError: The database cannot be written.
         """
-        from sniperforge.storage.engine import create_engine_for
         from sniperforge.storage.migrations import check_schema, current_revision, upgrade
 
-        if self.settings.database_url is None:
-            self.settings.home.mkdir(parents=True, exist_ok=True)
-        engine = create_engine_for(self.settings.effective_database_url)
+        engine = self.connect_books()
         if current_revision(engine) is None:
             upgrade(engine)
         check_schema(engine)
         return engine
+
+    def connect_books(self) -> Engine:
+        """The database of the books, whatever its schema. Everybody but an upgrade wants `engine`."""
+        from sniperforge.storage.engine import create_engine_for
+
+        if self.settings.database_url is None:
+            self.settings.home.mkdir(parents=True, exist_ok=True)
+        return create_engine_for(self.settings.effective_database_url)
 
     @cached_property
     def store(self) -> Store:

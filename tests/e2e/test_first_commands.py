@@ -200,6 +200,12 @@ def test_wrong_settings_are_listed_before_anything_else(environment: dict[str, s
     assert "did you mean rpc_urls" in outcome.text
 
 
+def test_books_are_made_once_and_upgraded_at_will(environment: dict[str, str]) -> None:
+    assert "from nothing to 0001" in run(environment, "books-upgrade").text
+    assert "already" in run(environment, "books-upgrade").text
+    assert "ok    books" in run(environment, "doctor").text
+
+
 def test_nothing_secret_is_left_in_the_home(environment: dict[str, str], tmp_path: Path) -> None:
     unattended = with_passphrase(environment, tmp_path)
     keypair = Keypair()

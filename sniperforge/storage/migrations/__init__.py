@@ -44,13 +44,13 @@ def check_schema(engine: Engine) -> None:
     """
     revision = current_revision(engine)
     if revision is None:
-        raise StorageError("the database has no tables yet", subject=BOOKS, fix="Create them with `upgrade`")
+        raise StorageError("the database has no tables yet", subject=BOOKS, fix="Run `sniperforge books-upgrade`")
     _refuse_newer(revision)
     if revision != head_revision():
         raise StorageError(
             f"the schema is at {revision}, this program needs {head_revision()}",
             subject=BOOKS,
-            fix="Back up, then bring it up to date with `upgrade`",
+            fix="Back up the books, then run `sniperforge books-upgrade`",
         )
 
 

@@ -53,7 +53,7 @@ def test_a_price_is_set_and_the_clock_stopped_and_started(sandbox: RunningSandbo
         (("sandbox-fault", "rpc:*", "explode", "--next", "1"), "kind: 'explode'"),
         (("sandbox-fault", "rpc:*"), "kind: missing"),
         (("sandbox-fault", "rpc:*", "latency", "--next", "1", "--param", "ms"), "is not name=value"),
-        (("sandbox-fund", "nobody", "--sol", "1"), "wallet: 'nobody'"),
+        (("sandbox-fund", "nobody", "--sol", "1"), "nobody: there is no such wallet"),
         (("sandbox-price", "NOPE", "1"), "no token 'NOPE'"),
     ],
 )
