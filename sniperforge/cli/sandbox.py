@@ -171,9 +171,10 @@ def sandbox_fund(
     amount: Annotated[str | None, typer.Option(help="How much of it, in whole tokens.")] = None,
 ) -> None:
     """Give SOL or tokens to a wallet in the running sandbox, by decree."""
-    from sniperforge.cli.common import open_services
+    from sniperforge.bootstrap import build
+    from sniperforge.config import load_settings
 
-    address = open_services().wallets.address_of(wallet)
+    address = build(load_settings()).wallets.address_of(wallet)
     answer = _admin("POST", "/fund", body={"wallet": address, "sol": sol, "token": token, "amount": amount})
     if "lamports" in answer:
         typer.echo(f"{address}: {answer['lamports']} lamports more")

@@ -51,7 +51,7 @@ _POSTGRES_BROKEN = {
     "3D000": ("there is no such database", "Create it, or correct SNIPERFORGE_DATABASE_URL"),
     "42501": ("this database user lacks a right", "Grant it the tables of its schema"),
 }
-_SCHEMA_FIX = "Bring the schema up to date (`upgrade`), after a backup"
+_SCHEMA_FIX = "Back up the books, then run `sniperforge books-upgrade`"
 
 
 def meaning(error: Exception) -> SniperForgeError:

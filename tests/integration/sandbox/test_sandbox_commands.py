@@ -10,7 +10,7 @@ from solders.keypair import Keypair
 from typer.testing import CliRunner
 
 from sniperforge.cli.main import app
-from sniperforge.errors import ConfigError, InvalidInputError
+from sniperforge.errors import ConfigError, TerminalError
 from sniperforge.sandbox.statusline import status_text
 from tests.fakes.sandbox_process import RunningSandbox
 
@@ -58,7 +58,7 @@ def test_a_price_is_set_and_the_clock_stopped_and_started(sandbox: RunningSandbo
     ],
 )
 def test_nonsense_is_refused_in_one_line(sandbox: RunningSandbox, arguments: tuple[str, ...], problem: str) -> None:
-    with pytest.raises(InvalidInputError) as caught:
+    with pytest.raises(TerminalError) as caught:
         typed(sandbox, *arguments)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
