@@ -8,6 +8,7 @@ from typing import Any
 from solders.account import Account
 from solders.pubkey import Pubkey
 
+from sniperforge.sandbox.base58 import b58decode
 from sniperforge.sandbox.chain import CommitmentName
 from sniperforge.sandbox.rpc.account_view import (
     ENCODINGS,
@@ -22,7 +23,7 @@ from sniperforge.sandbox.rpc.account_view import (
     ui_token_amount,
 )
 from sniperforge.sandbox.rpc.call import Entry, RpcCall, with_context
-from sniperforge.sandbox.rpc.encoding import base58_decode, base64_decode
+from sniperforge.sandbox.rpc.encoding import base64_decode
 from sniperforge.sandbox.rpc.errors import invalid_params
 from sniperforge.sandbox.rpc.params import Config, Params, address, wrong_type
 
@@ -182,7 +183,7 @@ def _filter(wanted: object) -> _Filter:
         raise wrong_type(text, "memcmp with `offset` and `bytes`")
     encoding = compare.choice("encoding", ("base58", "base64")) or "base58"
     try:
-        return None, offset, base58_decode(text) if encoding == "base58" else base64_decode(text)
+        return None, offset, b58decode(text) if encoding == "base58" else base64_decode(text)
     except ValueError:
         raise invalid_params(f"Invalid param: filter bytes are not {encoding}") from None
 

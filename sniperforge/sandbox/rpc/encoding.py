@@ -1,34 +1,9 @@
-"""Encodings of bytes in JSON: base58 (reading it), base64, and zstd frames."""
+"""Encodings of bytes in JSON beside base58: base64, and zstd frames."""
 
 from __future__ import annotations
 
 import base64
 import struct
-
-_ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-_VALUE = {character: value for value, character in enumerate(_ALPHABET)}
-_STEP = 10
-"""Digits taken at once: arithmetic on the whole number dominates, so there should be little of it."""
-
-
-def base58_decode(text: str) -> bytes:
-    """The bytes of a base58 text.
-
-    Raises:
-        ValueError: A character is outside the alphabet.
-    """
-    number = 0
-    for start in range(0, len(text), _STEP):
-        part = text[start : start + _STEP]
-        chunk = 0
-        for character in part:
-            value = _VALUE.get(character)
-            if value is None:
-                raise ValueError(f"character {character!r} is not base58")
-            chunk = chunk * 58 + value
-        number = number * 58 ** len(part) + chunk
-    body = number.to_bytes((number.bit_length() + 7) // 8, "big")
-    return b"\0" * (len(text) - len(text.lstrip("1"))) + body
 
 
 def base64_encode(data: bytes) -> str:

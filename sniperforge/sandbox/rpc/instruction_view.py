@@ -12,9 +12,8 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
-from sniperforge.sandbox.base58 import b58encode
+from sniperforge.sandbox.base58 import b58decode, b58encode
 from sniperforge.sandbox.rpc.account_view import TOKEN_PROGRAMS, ui_token_amount
-from sniperforge.sandbox.rpc.encoding import base58_decode
 from sniperforge.sandbox.tokens import ASSOCIATED_TOKEN_PROGRAM, SYSTEM_PROGRAM
 
 _MEMO_PROGRAMS = frozenset(
@@ -54,7 +53,7 @@ def parsed_instruction(instruction: dict[str, Any], keys: Sequence[str]) -> dict
 
 
 def _parse(program: str, accounts: list[str], data_base58: str) -> _Parsed | None:
-    data = base58_decode(data_base58)
+    data = b58decode(data_base58)
     if program in _MEMO_PROGRAMS:
         return {"program": "spl-memo", "parsed": data.decode("utf-8", "replace")}
     parser: _Parser

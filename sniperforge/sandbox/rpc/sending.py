@@ -13,10 +13,11 @@ from solders.system_program import ID as SYSTEM_PROGRAM_ID
 from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 
+from sniperforge.sandbox.base58 import b58decode
 from sniperforge.sandbox.chain import CommitmentName, Refusal, SimulationRecord
 from sniperforge.sandbox.rpc.accounts import shown
 from sniperforge.sandbox.rpc.call import Entry, RpcCall, with_context
-from sniperforge.sandbox.rpc.encoding import base58_decode, base64_decode
+from sniperforge.sandbox.rpc.encoding import base64_decode
 from sniperforge.sandbox.rpc.errors import (
     INTERNAL_ERROR,
     RpcError,
@@ -51,7 +52,7 @@ def decode_transaction(text: str, encoding: str) -> ParsedTransaction:
                 f"base58 encoded {_TYPE} too large: {len(text)} bytes (max: encoded/raw {_MAX_BASE58}/{MAX_BYTES[0]})"
             )
         else:
-            raw = base58_decode(text)
+            raw = b58decode(text)
     except ValueError as error:
         raise invalid_params(f"invalid {encoding} encoding: {error}") from None
     limit = MAX_BYTES[1 if raw[:1] == _V1_FIRST_BYTE else 0]

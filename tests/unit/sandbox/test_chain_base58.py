@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 
-from sniperforge.sandbox.base58 import b58encode
+from sniperforge.sandbox.base58 import b58decode, b58encode
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
@@ -38,3 +38,14 @@ def test_nothing_is_lost(data: bytes) -> None:
 )
 def test_known_values(data: bytes, text: str) -> None:
     assert b58encode(data) == text
+
+
+@given(st.binary(max_size=200))
+def test_base58_reads_what_was_written(data: bytes) -> None:
+    assert b58decode(b58encode(data)) == data
+
+
+@pytest.mark.parametrize("text", ["0", "O", "I", "l", "abc!", "ä"])
+def test_base58_refuses_what_is_outside_its_alphabet(text: str) -> None:
+    with pytest.raises(ValueError, match="not base58"):
+        b58decode(text)
