@@ -33,6 +33,9 @@ _FAILING_SHARE = 0.08  # of the swaps
 _SMALLEST_SWAP, _LARGEST_SWAP = 1e-6, 1e-4  # of a pool's depth; the largest moves its price by about 4 bps
 _SWAP_UNITS = 120_000
 _LONGEST_SILENCE_STEPS = 10
+_LONGEST_WITHOUT_SWAP_STEPS = 20
+"""So that Jupiter's program has always landed something lately: clients judge by it what a node knows."""
+
 _BACKLOG = 50
 _STEPS_PER_SECOND = 5
 
@@ -54,6 +57,7 @@ class Crowd:
         self._per_second = per_second
         self._due = 0.0
         self._quiet_steps = 0
+        self._swapless_steps = 0
         self._number = 0
         self._fees = {mint: fee for mint, token in world.tokens.items() if (fee := token.transfer_fee)}
         self._tables = [AddressLookupTableAccount(key, list(held)) for key, held in world.lookup_tables.items()]
@@ -69,6 +73,7 @@ class Crowd:
             return
         self._due = min(self._due + elapsed_s * self._per_second, _BACKLOG)
         self._quiet_steps += 1
+        self._swapless_steps += 1
         if self._quiet_steps >= _LONGEST_SILENCE_STEPS:
             self._due = max(self._due, 1.0)
         if self._due < 1:
@@ -84,11 +89,12 @@ class Crowd:
         member = rng.choice(self._world.crowd)
         self._top_up_lamports(member.pubkey())
         kind = rng.random()
-        if kind < _SWAP_SHARE:
+        if kind < _SWAP_SHARE or self._swapless_steps >= _LONGEST_WITHOUT_SWAP_STEPS:
             swap = self._swap(rng, member.pubkey(), reserves)
             if swap is None:  # somebody emptied that pool
                 return
             instructions = swap
+            self._swapless_steps = 0
         elif kind < _SWAP_SHARE + _TRANSFER_SHARE:
             to = rng.choice(self._world.crowd).pubkey()
             lamports = rng.randrange(1_000_000, 500_000_000)

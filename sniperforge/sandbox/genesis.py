@@ -45,9 +45,9 @@ CROWD_LAMPORTS = 100 * LAMPORTS_PER_SOL
 CROWD_USD_PER_TOKEN = 20_000
 DEMO_LAMPORTS = 20 * LAMPORTS_PER_SOL
 DEMO_USDC_RAW = 5_000 * 10**6
-_MAKER_USD_PER_TOKEN = 5_000_000
-_MAKER_LAMPORTS = 10_000 * LAMPORTS_PER_SOL
-_SPONSOR_LAMPORTS = 1_000 * LAMPORTS_PER_SOL
+MAKER_USD_PER_TOKEN = 5_000_000
+MAKER_LAMPORTS = 10_000 * LAMPORTS_PER_SOL
+SPONSOR_LAMPORTS = 1_000 * LAMPORTS_PER_SOL
 _SUPPLY_USD = 2_000_000_000
 
 VENUES: Mapping[str, Pubkey] = {
@@ -194,12 +194,12 @@ def _fund_wallets(chain: Chain, world: World) -> None:
     credit_lamports(chain, world.demo_wallet.pubkey(), DEMO_LAMPORTS)
     credit(chain, world.demo_wallet.pubkey(), world.tokens[USDC], DEMO_USDC_RAW)
     credit_lamports(chain, world.issuer.pubkey(), LAMPORTS_PER_SOL)
-    credit_lamports(chain, world.gas_sponsor.pubkey(), _SPONSOR_LAMPORTS)
-    credit_lamports(chain, world.maker_wallet.pubkey(), _MAKER_LAMPORTS)
+    credit_lamports(chain, world.gas_sponsor.pubkey(), SPONSOR_LAMPORTS)
+    credit_lamports(chain, world.maker_wallet.pubkey(), MAKER_LAMPORTS)
     for member in world.crowd:
         credit_lamports(chain, member.pubkey(), CROWD_LAMPORTS)
     for token in world.tokens.values():
-        maker_raw = raw_worth(_MAKER_USD_PER_TOKEN, token, token.start_usd)
+        maker_raw = raw_worth(MAKER_USD_PER_TOKEN, token, token.start_usd)
         credit(chain, world.maker_wallet.pubkey(), token, maker_raw)
         for member in world.crowd:
             credit(chain, member.pubkey(), token, raw_worth(CROWD_USD_PER_TOKEN, token, token.start_usd))

@@ -28,6 +28,7 @@ from sniperforge.sandbox.genesis import (
     load_world,
     target_reserves,
 )
+from sniperforge.sandbox.house_wallets import HouseWallets
 from sniperforge.sandbox.market_record import MarketRecord, RecordAccount
 from sniperforge.sandbox.pools import PoolSpec, Reserves
 from sniperforge.sandbox.price_file import read_price_file
@@ -98,7 +99,8 @@ class Market:
     def __init__(self, chain: Chain, world: World, config: MarketConfig) -> None:
         self._chain = chain
         self._world = world
-        self._speed = Fraction(config.speed)
+        self.speed = Fraction(config.speed)
+        """Market seconds per second of chain time, now."""
         self._path = config.path()
         self._account = RecordAccount(chain, config.seed)
         left_off = self._account.read()
@@ -109,6 +111,7 @@ class Market:
         self._unix: int | None = None
         self._last_moved_s = 0
         self._pyth = PythAccounts(chain, config.seed)
+        self._house = HouseWallets(chain, world)
         self._crowd = Crowd(chain, world, seed=config.seed, per_second=config.crowd_per_second)
         self._vaults = {str(vault): pool for pool in world.pools for vault in (pool.vault_a, pool.vault_b)}
         self._reserves: dict[Pubkey, tuple[int, int]] = {}
@@ -128,7 +131,7 @@ class Market:
         if elapsed:
             self._unix = chain_unix_time
             self._last_moved_s = moved
-            self._record.market_ms += int(moved * 1_000 * self._speed)
+            self._record.market_ms += int(moved * 1_000 * self.speed)
             self._move(seconds=elapsed)
         self._crowd.step(self.reserves, elapsed_s=moved)
 
@@ -177,6 +180,18 @@ class Market:
         self._record.jump(mint, usd / path_usd)
         self._move(seconds=0)
 
+    def set_speed(self, speed: Fraction) -> None:
+        """Let the market run at this many market seconds per second from now on; its path goes on from where it is.
+
+        Raises:
+            InvalidInputError: The speed is not above zero.
+        """
+        if speed <= 0:
+            raise InvalidInputError(
+                f"speed {float(speed):g} is not above zero", subject="market", fix="To hold it, pause the sandbox"
+            )
+        self.speed = speed
+
     def close(self) -> None:
         """Stop listening to the chain."""
         self._forget()
@@ -216,6 +231,7 @@ class Market:
         for pool in self._world.pools:
             self._repeg(pool, reserves[pool.address], seconds)
         self._pegged = self._prices
+        self._house.refill()
         if self._unix is not None:
             self._pyth.publish(self._prices, self._unix)
         self._record.usd = self._prices

@@ -35,9 +35,9 @@ class MarketChain:
     landed: list[LandedRecord] = field(default_factory=list)
 
     @classmethod
-    def create(cls, path: Path | None = None, seed: int = 1) -> MarketChain:
-        """Genesis on an empty chain that skips no slots, in memory unless a file is named."""
-        chain = Chain(ChainConfig(skip_probability=0), path, unix_time=START)
+    def create(cls, path: Path | None = None, seed: int = 1, skip_probability: float = 0) -> MarketChain:
+        """Genesis on an empty chain that skips no slots unless told to, in memory unless a file is named."""
+        chain = Chain(ChainConfig(skip_probability=skip_probability), path, unix_time=START)
         made = cls(chain, create_world(chain, seed=seed))
         chain.on_landed(made.landed.append)
         return made

@@ -1,6 +1,7 @@
 """Other people's transactions: real, seeded, sometimes failing, never running dry."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -101,6 +102,18 @@ def test_a_wallet_that_ran_dry_is_filled_again(market_chain: MarketChain) -> Non
         assert account.lamports > CROWD_LAMPORTS // 20
     unexpected = [record.err for record in market_chain.landed if record.err not in (None, SLIPPAGE)]
     assert unexpected == []
+
+
+def test_fast_slots_are_never_forty_without_a_finalized_swap() -> None:
+    market_chain = MarketChain.create(skip_probability=0.05)
+    market_chain.run(market_chain.market(crowd_per_second=2), 60, slots_per_second=100)
+    finalized = market_chain.chain.slot_at("finalized")
+    newest_first = market_chain.chain.signatures_for(
+        "JUP6LkbZbjS1jKKwapdHNy74zcZ3tLUZoi5QNyVTaV4", commitment="finalized", before=None, until=None, limit=10_000
+    )
+    slots = [finalized, *(one.slot for one in newest_first), market_chain.landed[0].slot]
+    assert len(slots) > 100
+    assert max(later - earlier for later, earlier in pairwise(slots)) <= 40
 
 
 SLIPPAGE = {"InstructionError": [2, {"Custom": 6001}]}

@@ -265,6 +265,25 @@ def test_a_restart_at_another_speed_goes_on_from_the_same_place(market_chain: Ma
     assert again.usd(SOL) == expected
 
 
+def test_another_speed_at_run_time_goes_on_from_the_same_place(market_chain: MarketChain) -> None:
+    market = market_chain.market(scenario="volatile", speed=60.0)
+    market_chain.run(market, 10)
+    before = market.usd(SOL)
+    market.set_speed(Fraction(3_600))
+    assert (market.usd(SOL), market.speed) == (before, 3_600)
+    market_chain.run(market, 10)
+    path = ScenarioPath("volatile", 1)
+    assert market.usd(SOL) == path.usd(market_chain.world.tokens[SOL], (10 * 60 + 10 * 3_600) * 1_000)
+
+
+@pytest.mark.parametrize("speed", [0, -1])
+def test_a_market_that_would_stand_still_or_go_back_is_refused(market_chain: MarketChain, speed: int) -> None:
+    market = market_chain.market()
+    with pytest.raises(InvalidInputError, match="above zero"):
+        market.set_speed(Fraction(speed))
+    assert market.speed == 1
+
+
 def test_another_scenario_begins_now_from_the_present_prices(market_chain: MarketChain) -> None:
     market = market_chain.market(scenario="volatile", speed=86_400.0)
     market_chain.run(market, 5)
