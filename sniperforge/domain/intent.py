@@ -225,6 +225,10 @@ class Attempt:
             that knows this one.
         nonce_account: Durable nonce account, if bound to one.
         nonce_value: The value it is bound to, stored and never read anew.
+        usd_per_input_unit: Independent price in dollars per *base unit* when it was signed; None for maintenance. With
+            the next two it values the fill: one snapshot, stored.
+        usd_per_output_unit: The same for the output.
+        usd_per_lamport: The same for fees and rent.
         landed_error: The transaction error as JSON, when it landed with one.
         death_proof: The evidence for EXPIRED as JSON: heights, nodes, controls, times.
         watch_until: EXPIRED attempts are asked about until then.
@@ -254,6 +258,9 @@ class Attempt:
     quoted_out_raw: int
     min_out_raw: int
     max_fee_lamports: int
+    usd_per_input_unit: Decimal | None
+    usd_per_output_unit: Decimal | None
+    usd_per_lamport: Decimal | None
     created_at: datetime
     updated_at: datetime
     sent_count: int = 0

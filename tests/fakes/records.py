@@ -91,6 +91,9 @@ def an_attempt(intent: TradeIntent, number: int = 1, **changes: Any) -> Attempt:
         "quoted_out_raw": 138_000_000,
         "min_out_raw": 137_000_000,
         "max_fee_lamports": 100_000,
+        "usd_per_input_unit": Decimal("0.000001"),
+        "usd_per_output_unit": Decimal("1.8025E-7"),
+        "usd_per_lamport": Decimal("1.8025E-7"),
         "created_at": START,
         "updated_at": START,
     }

@@ -47,6 +47,9 @@ CATALOGUE = (
     "SELECT tablename, indexname, indexdef, NULL, NULL, NULL FROM pg_indexes WHERE schemaname = 'public'",
 )
 
+BETWEEN_CLAUSES = re.compile(r",(?![^(]*\))")
+"""Commas outside parentheses: SQLite writes a column that a migration adds onto the line of the last one."""
+
 
 def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
     """Everything the database itself says about its schema, Alembic's own table apart."""
@@ -54,10 +57,12 @@ def catalogue(engine: Engine) -> set[tuple[Any, ...]]:
         if engine.dialect.name == "sqlite":
             rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").all()
             return {
-                (name, clause.strip().rstrip(",").strip())
+                (name, clause.strip())
                 for name, sql in rows
                 if not name.startswith("alembic")
-                for clause in sql.splitlines()
+                for line in sql.splitlines()
+                for clause in BETWEEN_CLAUSES.split(line)
+                if clause.strip()
             }
         found = {tuple(row) for query in CATALOGUE for row in connection.exec_driver_sql(query)}
         return {row for row in found if not row[0].startswith("alembic")}
