@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("sandbox-fault")(sandbox_fault)
     app.command("sandbox-fund")(sandbox_fund)
     app.command("sandbox-price")(sandbox_price)
+    app.command("sandbox-speed")(sandbox_speed)
     app.command("sandbox-pause")(sandbox_pause)
     app.command("sandbox-fork")(sandbox_fork)
 
@@ -52,6 +53,12 @@ def sandbox(
         bool, typer.Option(help="Whether the Jupiter API counts requests, as the real one does.")
     ] = True,
     rate_window: Annotated[int, typer.Option(min=10, max=60, help="Its window in seconds: 60 or 10.")] = 60,
+    jupiterz_share: Annotated[
+        float, typer.Option(min=0, max=1, help="How often a market maker (JupiterZ) wins an order.")
+    ] = 0.3,
+    maker_leg_share: Annotated[
+        float, typer.Option(min=0, max=1, help="How often another order needs a market maker's signature too.")
+    ] = 0.0,
     json_output: Annotated[  # noqa: FBT002 (same)
         bool, typer.Option("--json", help="Print one JSON line with all addresses when ready, and nothing else.")
     ] = False,
@@ -59,6 +66,7 @@ def sandbox(
     """Serve a local Solana and Jupiter with a funded demo wallet, until interrupted."""
     import json
     import logging
+    from fractions import Fraction
 
     from rich.console import Console
 
@@ -93,6 +101,8 @@ def sandbox(
         crowd_per_second=crowd,
         rate_limits_enabled=rate_limits,
         rate_window_s=10 if rate_window == 10 else 60,
+        jupiterz_share=Fraction(str(jupiterz_share)),
+        maker_leg_share=Fraction(str(maker_leg_share)),
     )
 
     def ready(_context: SandboxContext, endpoints: Endpoints) -> None:
@@ -189,6 +199,15 @@ def sandbox_price(
     """Let a price jump in the running sandbox; pools and price feeds follow."""
     answer = _admin("POST", "/price", body={"token": token, "usd": usd})
     typer.echo(f"{answer['symbol']} is {answer['usd']:g} USD now")
+
+
+def sandbox_speed(
+    slot_ms: Annotated[int | None, typer.Option(help="Length of a slot in milliseconds, 5 to 60000.")] = None,
+    market: Annotated[str | None, typer.Option(help="Market seconds per second, 0.01 to 1000000.")] = None,
+) -> None:
+    """Change how fast slots and prices of the running sandbox go, or show it."""
+    answer = _admin("POST", "/clock", body={"slot_ms": slot_ms, "market_speed": market})
+    typer.echo(f"a slot takes {answer['slot_ms']} ms, the market runs at {answer['market_speed']:g} times its speed")
 
 
 def sandbox_pause(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +26,9 @@ from sniperforge.sandbox.tokens import TokenSpec, credit, credit_lamports
 
 MIN_SLOT_MS = 5
 MAX_SLOT_MS = 60_000
+MIN_MARKET_SPEED = Fraction(1, 100)
+MAX_MARKET_SPEED = 1_000_000
+_SHARES = ("jupiterz_share", "maker_leg_share", "absurd_price_share")
 _MAX_FORK_DEPTH = 1_000
 _SOL_DECIMALS = 9
 _U64_MAX = 2**64 - 1
@@ -78,6 +82,14 @@ class Fields:
             self.problems.append(f"{name}: {value} is not a probability from 0 to 1")
             return None
         return value
+
+    def exact_share(self, name: str) -> Fraction | None:
+        """A probability from 0 to 1, exactly as it was written."""
+        share = self.number(name, "a probability from 0 to 1")
+        if share is not None and not 0 <= share <= 1:
+            self.problems.append(f"{name}: {float(share):g} is not a probability from 0 to 1")
+            return None
+        return share
 
     def finish(self, subject: str) -> None:
         """Refuse the request if anything was wrong or unknown.
@@ -182,10 +194,41 @@ def _pause(context: SandboxContext, fields: Fields) -> dict[str, Any]:
 
 
 def _clock(context: SandboxContext, fields: Fields) -> dict[str, Any]:
-    slot_ms = fields.whole("slot_ms", MIN_SLOT_MS, MAX_SLOT_MS, required=True)
+    slot_ms = fields.whole("slot_ms", MIN_SLOT_MS, MAX_SLOT_MS)
+    speed = fields.number("market_speed", "market seconds per second")
+    if speed is not None and not MIN_MARKET_SPEED <= speed <= MAX_MARKET_SPEED:
+        fields.problems.append(
+            f"market_speed: {float(speed):g} is not from {float(MIN_MARKET_SPEED):g} to {MAX_MARKET_SPEED}"
+        )
     fields.finish("clock")
-    context.slot_ms = slot_ms or context.slot_ms
-    return {"slot_ms": context.slot_ms}
+    if slot_ms is not None:
+        context.slot_ms = slot_ms
+    if speed is not None:
+        context.market.set_speed(speed)
+    return {"slot_ms": context.slot_ms, "market_speed": float(context.market.speed)}
+
+
+def _jupiter(context: SandboxContext, fields: Fields) -> dict[str, Any]:
+    shares = {name: fields.exact_share(name) for name in _SHARES}
+    forbidden = _prefixes(fields)
+    fields.finish("jupiter")
+    changes: dict[str, Any] = {name: share for name, share in shares.items() if share is not None}
+    if forbidden is not None:
+        changes["forbidden"] = forbidden
+    context.jupiter = replace(context.jupiter, **changes)
+    now = context.jupiter
+    return {name: float(getattr(now, name)) for name in _SHARES} | {"forbidden": now.forbidden}
+
+
+def _prefixes(fields: Fields) -> dict[str, tuple[str, ...]] | None:
+    what = 'an object of path prefixes by API key, such as {"sandbox-free": ["/price/"]}'
+    given: dict[str, Any] | None = fields.take("forbidden", dict, what)
+    if given is None:
+        return None
+    if not all(isinstance(paths, list) and all(isinstance(path, str) for path in paths) for paths in given.values()):
+        fields.problems.append(f"forbidden: {given!r} is not {what}")
+        return None
+    return {key: tuple(paths) for key, paths in given.items()}
 
 
 def _fork(context: SandboxContext, fields: Fields) -> dict[str, Any]:
@@ -258,6 +301,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/price", _price),
     ("POST", "/pause", _pause),
     ("POST", "/clock", _clock),
+    ("POST", "/jupiter", _jupiter),
     ("POST", "/fork", _fork),
     ("GET", "/nodes", _nodes),
     ("POST", "/nodes", _set_node),

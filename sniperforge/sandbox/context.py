@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal
 
 from sniperforge.sandbox.chain import Chain, NodeView
 from sniperforge.sandbox.faults import FaultPlan
+from sniperforge.sandbox.jupiter_settings import JUPITERZ_SHARE, JupiterSettings
 from sniperforge.sandbox.market import Market, World
 
 ScenarioName = Literal["calm", "volatile", "crash", "moon", "flat"]
@@ -45,6 +47,8 @@ class SandboxConfig:
         api_keys: Jupiter API keys and their plans.
         rate_limits_enabled: Whether the Jupiter API counts requests.
         rate_window_s: Length of its window: 60 as documented, 10 as observed.
+        jupiterz_share: How often the market maker wins an order at start, 0 to 1; the admin port changes it later.
+        maker_leg_share: How often another order needs a market maker's signature too; the same.
     """
 
     home: Path
@@ -63,6 +67,8 @@ class SandboxConfig:
     api_keys: Mapping[str, JupiterPlanName] = field(default_factory=lambda: dict(DEFAULT_API_KEYS))
     rate_limits_enabled: bool = True
     rate_window_s: Literal[60, 10] = 60
+    jupiterz_share: Fraction = JUPITERZ_SHARE
+    maker_leg_share: Fraction = Fraction(0)
 
     @property
     def state_dir(self) -> Path:
@@ -103,6 +109,7 @@ class SandboxContext:
         config: How it was asked to run.
         clock: Unix seconds now, fractions included.
         slots: For waiting until slots close.
+        jupiter: How its Jupiter behaves now.
         slot_ms: Length of a slot now.
         paused: While true no slot closes and no price moves; requests are still answered.
         transactions_landed: How many transactions entered a block since the start of the process.
@@ -116,6 +123,7 @@ class SandboxContext:
     config: SandboxConfig
     clock: Callable[[], float]
     slots: SlotClock = field(default_factory=SlotClock)
+    jupiter: JupiterSettings = field(default_factory=JupiterSettings)
     slot_ms: int = 200
     paused: bool = False
     transactions_landed: int = 0

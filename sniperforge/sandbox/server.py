@@ -39,6 +39,7 @@ from sniperforge.sandbox.fault_transport import (
 from sniperforge.sandbox.faults import FaultPlan
 from sniperforge.sandbox.home_lock import home_lock
 from sniperforge.sandbox.jupiter import routes
+from sniperforge.sandbox.jupiter_settings import JupiterSettings
 from sniperforge.sandbox.market import Market, MarketConfig, create_world, load_world
 from sniperforge.sandbox.rpc.app import RpcApp
 from sniperforge.sandbox.rpc.call import RpcShared
@@ -110,6 +111,8 @@ def serve(
                     for job in jobs:
                         if job is not serving:
                             job.cancel()
+
+            close_open_slot(context)
 
         uvloop.run(run())
 
@@ -193,6 +196,7 @@ def open_context(config: SandboxConfig) -> Iterator[SandboxContext]:
             nodes=default_nodes(chain),
             config=config,
             clock=_unix_now,
+            jupiter=JupiterSettings(jupiterz_share=config.jupiterz_share, maker_leg_share=config.maker_leg_share),
             slot_ms=config.slot_ms,
         )
 
@@ -224,6 +228,12 @@ def _endpoints(context: SandboxContext, ports: dict[str, int]) -> Endpoints:
         demo_wallet=str(context.world.demo_wallet.pubkey()),
         demo_wallet_file=str(key_file),
     )
+
+
+def close_open_slot(context: SandboxContext) -> None:
+    """Persist what the open slot did: after a clean stop nothing that was answered is lost."""
+    while context.chain.tick(int(context.clock())) is None:
+        pass  # a slot without a block takes a tick and writes nothing
 
 
 async def slot_loop(context: SandboxContext) -> None:

@@ -33,6 +33,7 @@ def status_of(context: SandboxContext) -> dict[str, Any]:
         "finalized_slot": chain.slot_at("finalized"),
         "block_height": chain.height_at("processed"),
         "slot_ms": context.slot_ms,
+        "market_speed": float(context.market.speed),
         "paused": context.paused,
         "sol_usd": _shown(context.market.usd(SOL)),
         "prices_usd": {mint: _shown(usd) for mint, usd in prices.items() if usd is not None},

@@ -21,8 +21,9 @@ from starlette.applications import Starlette
 from sniperforge.sandbox.chain import Chain, ChainConfig, LandedRecord
 from sniperforge.sandbox.context import SandboxConfig, SandboxContext, default_nodes
 from sniperforge.sandbox.faults import FaultKind, FaultPlan, FaultRule
-from sniperforge.sandbox.jupiter import JupiterSettings, routes
+from sniperforge.sandbox.jupiter import routes
 from sniperforge.sandbox.jupiter.instructions import associated_account
+from sniperforge.sandbox.jupiter_settings import JupiterSettings
 from sniperforge.sandbox.market import Market, MarketConfig, create_world
 from sniperforge.sandbox.tokens import BONK, FEE2, JUP, SOL, USDC, USDT, amount_of
 
@@ -61,10 +62,11 @@ class JupiterSandbox:
                 home=Path("unused"), rate_limits_enabled=rate_limits_enabled, rate_window_s=rate_window_s
             ),
             clock=lambda: self.now,
+            jupiter=settings or JupiterSettings(),
         )
         self._runner = asyncio.Runner()
         self._client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app=Starlette(routes=routes(self.context, settings))),
+            transport=httpx.ASGITransport(app=Starlette(routes=routes(self.context))),
             base_url="http://jupiter",
         )
         self.taker = self.world.demo_wallet

@@ -23,7 +23,10 @@ def sandbox(shared_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
     yield shared_sandbox
     shared_sandbox.clear_faults()
     shared_sandbox.ask("POST", "/pause", paused=False)
-    shared_sandbox.ask("POST", "/clock", slot_ms=10)
+    shared_sandbox.ask("POST", "/clock", slot_ms=10, market_speed=1)
+    shared_sandbox.ask(
+        "POST", "/jupiter", jupiterz_share="0.3", maker_leg_share=0, absurd_price_share="0.02", forbidden={}
+    )
     for name, lag in (("a", 0), ("b", 1), ("c", 3)):
         shared_sandbox.ask("POST", "/nodes", name=name, lag_slots=lag, remembers_all=True, swallow=0)
 

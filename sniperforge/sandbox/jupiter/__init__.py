@@ -22,42 +22,37 @@ from sniperforge.sandbox.jupiter.orders import OrderDesk
 from sniperforge.sandbox.jupiter.prices import PriceBoard
 from sniperforge.sandbox.jupiter.quotes import Quoter
 from sniperforge.sandbox.jupiter.senders import SenderDesk
-from sniperforge.sandbox.jupiter.settings import JupiterSettings
 from sniperforge.sandbox.jupiter.tips import open_tip_accounts
 from sniperforge.sandbox.jupiter.token_search import TokenDesk
-
-__all__ = ["JupiterSettings", "routes"]
 
 
 async def _unknown_path(_request: Request) -> Response:
     raise RefusedError(404, {"code": 404, "message": "Not found"})
 
 
-def routes(context: SandboxContext, settings: JupiterSettings | None = None) -> list[Route]:
+def routes(context: SandboxContext) -> list[Route]:
     """Every path of the Jupiter port, each behind the gateway (Jito's is nobody's gateway but its own).
 
     The last route answers every other path with 404, so nothing may be added behind it.
 
     Args:
         context: The running sandbox. Tip accounts that its chain lacks are opened.
-        settings: How often market makers win, and such.
     """
-    settings = settings or JupiterSettings()
     open_tip_accounts(context.chain)
     gateway = Gateway(
         api_keys=context.config.api_keys,
         clock=context.clock,
         window_s=context.config.rate_window_s,
         limited=context.config.rate_limits_enabled,
-        forbidden=settings.forbidden,
+        forbidden=lambda: context.jupiter.forbidden,
     )
     quoter = Quoter(context)
     # Slots never repeat, so neither do salts after a restart.
     compiler = MessageCompiler(context.world, first_salt=context.chain.head_slot() * 10_000)
     cache = OrderCache()
-    orders = OrderDesk(context, settings, quoter=quoter, compiler=compiler, cache=cache)
+    orders = OrderDesk(context, quoter=quoter, compiler=compiler, cache=cache)
     execute = ExecuteDesk(context, cache=cache, landings=LandingDesk(context, quoter.transfer_fees))
-    build = BuildDesk(context, settings, quoter=quoter, compiler=compiler)
+    build = BuildDesk(context, quoter=quoter, compiler=compiler)
     board = PriceBoard(context)
     tokens = TokenDesk(context, board)
     senders = SenderDesk(context)

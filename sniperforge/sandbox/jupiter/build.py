@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -21,9 +20,9 @@ from sniperforge.sandbox.jupiter.answers import JsonAnswer, RefusedError, number
 from sniperforge.sandbox.jupiter.messages import MessageCompiler
 from sniperforge.sandbox.jupiter.parameters import MAX_U64, QueryReader
 from sniperforge.sandbox.jupiter.quotes import Quote, Quoter, impact
-from sniperforge.sandbox.jupiter.settings import JupiterSettings
 from sniperforge.sandbox.jupiter.swap_parts import SwapAssembler, SwapParts
 from sniperforge.sandbox.jupiter.tips import JUPITER_MINIMUM_TIP_LAMPORTS, JUPITER_TIP_ACCOUNTS
+from sniperforge.sandbox.jupiter_settings import happens
 
 DEFAULT_SLIPPAGE_BPS = 50
 MAX_ACCOUNTS = 64
@@ -131,11 +130,8 @@ def _percentile(query: QueryReader, *, fast: bool) -> int:
 class BuildDesk:
     """Answers `/build`."""
 
-    def __init__(
-        self, context: SandboxContext, settings: JupiterSettings, *, quoter: Quoter, compiler: MessageCompiler
-    ) -> None:
+    def __init__(self, context: SandboxContext, *, quoter: Quoter, compiler: MessageCompiler) -> None:
         self._context = context
-        self._settings = settings
         self._quoter = quoter
         self._compiler = compiler
         self._assembler = SwapAssembler(context)
@@ -204,8 +200,7 @@ class BuildDesk:
 
     def _unit_price(self, percentile_bps: int) -> int:
         """Micro-lamports per compute unit; now and then tens of billions, as was seen there: callers must clamp."""
-        share: Fraction = self._settings.absurd_price_share
-        if self._chance.randrange(share.denominator) < share.numerator:
+        if happens(self._chance, self._context.jupiter.absurd_price_share):
             return ABSURD_UNIT_PRICE_MICRO_LAMPORTS
         return _UNIT_PRICE_AT_100TH * percentile_bps // 10_000
 

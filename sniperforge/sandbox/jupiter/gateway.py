@@ -83,7 +83,7 @@ class Gateway:
 
     Attributes:
         api_keys: Known keys and their plans.
-        forbidden: Path prefixes closed to a key, case-sensitive as the portal documents: 403.
+        forbidden: Path prefixes closed to a key now, case-sensitive as the portal documents: 403.
         window_s: Length of the windows: 60 as documented, 10 as observed.
         limited: Whether calls are counted at all.
         clock: Unix seconds now.
@@ -93,7 +93,7 @@ class Gateway:
     clock: Callable[[], float]
     window_s: int = 60
     limited: bool = True
-    forbidden: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    forbidden: Callable[[], Mapping[str, tuple[str, ...]]] = dict
     _windows: dict[tuple[str, bool], SlidingWindow] = field(default_factory=dict)
 
     def plan_of(self, api_key: str | None) -> str | None:
@@ -102,7 +102,7 @@ class Gateway:
 
     def is_forbidden(self, api_key: str | None, path: str) -> bool:
         """Whether this key was closed to this path."""
-        return api_key is not None and path.startswith(self.forbidden.get(api_key, ()))
+        return api_key is not None and path.startswith(self.forbidden().get(api_key, ()))
 
     def count(self, api_key: str | None, plan: str, caller: str, path: str) -> WindowReading | None:
         """Count a call; None when calls to this path are not counted.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from base64 import b64encode
 from dataclasses import dataclass
-from fractions import Fraction
 from random import Random
 from time import perf_counter
 from typing import Any, Literal
@@ -23,7 +22,7 @@ from sniperforge.sandbox.jupiter.order_cache import CachedOrder, OrderCache
 from sniperforge.sandbox.jupiter.order_draft import CannotBuild, OrderDraft
 from sniperforge.sandbox.jupiter.order_query import OrderQuery, read_order_query
 from sniperforge.sandbox.jupiter.quotes import BPS, Quote, Quoter, impact
-from sniperforge.sandbox.jupiter.settings import JupiterSettings
+from sniperforge.sandbox.jupiter_settings import happens
 
 ORDER_TARGET = "jupiter:/swap/v2/order"
 DEFAULT_PRIORITY_FEE_LAMPORTS = 4_000
@@ -52,14 +51,12 @@ class OrderDesk:
     def __init__(
         self,
         context: SandboxContext,
-        settings: JupiterSettings,
         *,
         quoter: Quoter,
         compiler: MessageCompiler,
         cache: OrderCache,
     ) -> None:
         self._context = context
-        self._settings = settings
         self._quoter = quoter
         self._compiler = compiler
         self._cache = cache
@@ -101,7 +98,7 @@ class OrderDesk:
             and self._builder.balance(self._context.world.maker_wallet.pubkey(), quote.output) >= maker_out
         )
         metis_may = "metis" not in query.exclude_routers
-        if maker_may and (not metis_may or self._happens(self._settings.jupiterz_share)):
+        if maker_may and (not metis_may or happens(self._chance, self._context.jupiter.jupiterz_share)):
             return Terms("jupiterz", maker_out, maker_out, 0)
         if not metis_may:
             return None
@@ -150,7 +147,7 @@ class OrderDesk:
         if terms.router == "jupiterz":
             draft = self._builder.by_maker(query, taker, quote, terms.out_raw)
         else:
-            maker_leg = self._happens(self._settings.maker_leg_share)
+            maker_leg = happens(self._chance, self._context.jupiter.maker_leg_share)
             draft = self._builder.routed(query, taker, quote, maker_leg=maker_leg, shape=self._bad_shape())
         if isinstance(draft, CannotBuild):
             return _unpaid() | {
@@ -213,9 +210,6 @@ class OrderDesk:
         rules = self._context.faults.draw(ORDER_TARGET, kinds=_BAD_ORDER)
         shape: BadOrderShape | None = rules[0].params["shape"] if rules else None
         return shape
-
-    def _happens(self, share: Fraction) -> bool:
-        return self._chance.randrange(share.denominator) < share.numerator
 
 
 def _fee_wish(query: OrderQuery) -> int:

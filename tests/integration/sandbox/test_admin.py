@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import httpx
 import pytest
 from solders.keypair import Keypair
 
-from sniperforge.sandbox.tokens import PEPE2, SOL
+from sniperforge.sandbox.tokens import PEPE2, SOL, USDC
 from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.solana_transactions import result_of
 
@@ -49,8 +50,48 @@ def test_a_paused_chain_closes_no_slot_and_a_resumed_one_does(sandbox: RunningSa
 
 
 def test_the_clock_changes_speed(sandbox: RunningSandbox) -> None:
-    assert sandbox.ask("POST", "/clock", slot_ms=5) == {"slot_ms": 5}
-    assert sandbox.ask("GET", "/status")["slot_ms"] == 5
+    assert sandbox.ask("POST", "/clock", slot_ms=5) == {"slot_ms": 5, "market_speed": 1.0}
+    assert sandbox.ask("POST", "/clock", market_speed="86400") == {"slot_ms": 5, "market_speed": 86_400.0}
+    status = sandbox.ask("GET", "/status")
+    assert (status["slot_ms"], status["market_speed"]) == (5, 86_400.0)
+
+
+def test_a_faster_market_moves_its_price_further(sandbox: RunningSandbox) -> None:
+    def sol_usd() -> float:
+        return float(sandbox.ask("GET", "/status")["sol_usd"])
+
+    before = sol_usd()
+    sandbox.ask("POST", "/clock", market_speed=1_000_000)
+    deadline = time.monotonic() + 10
+    while abs(sol_usd() / before - 1) < 0.005:  # a third of a usual day; a calm second moves a hundredth of that
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_market_makers_win_as_often_as_they_are_told_to(sandbox: RunningSandbox) -> None:
+    query = {"inputMint": str(USDC), "outputMint": str(SOL), "amount": "25000000"}
+
+    def routers() -> set[str]:
+        url = sandbox.endpoints.jupiter_url + "/swap/v2/order"
+        return {httpx.get(url, params=query).json()["router"] for _ in range(12)}
+
+    assert sandbox.ask("POST", "/jupiter", jupiterz_share=1)["jupiterz_share"] == 1
+    assert routers() == {"jupiterz"}
+    assert sandbox.ask("POST", "/jupiter", jupiterz_share=0)["jupiterz_share"] == 0
+    assert routers() == {"metis"}
+
+
+def test_an_api_key_is_closed_to_a_path_and_opened_again(sandbox: RunningSandbox) -> None:
+    def status(key: str) -> int:
+        url = sandbox.endpoints.jupiter_url + "/price/v3"
+        return httpx.get(url, params={"ids": str(SOL)}, headers={"x-api-key": key}).status_code
+
+    told = sandbox.ask("POST", "/jupiter", forbidden={"sandbox-free": ["/price/"]})
+    assert told["forbidden"] == {"sandbox-free": ["/price/"]}
+    assert sandbox.ask("POST", "/jupiter", maker_leg_share="0.5") == {**told, "maker_leg_share": 0.5}
+    assert (status("sandbox-free"), status("sandbox-pro")) == (403, 200)
+    sandbox.ask("POST", "/jupiter", forbidden={})
+    assert status("sandbox-free") == 200
 
 
 def test_a_new_node_is_made_by_naming_it(sandbox: RunningSandbox) -> None:
@@ -85,6 +126,10 @@ def test_faults_are_added_listed_and_cleared(sandbox: RunningSandbox) -> None:
         ("/pause", {"paused": "yes"}, ["paused: 'yes' is not true or false"]),
         ("/clock", {"slot_ms": 4}, ["5 to 60000"]),
         ("/clock", {"slot_ms": True}, ["slot_ms"]),
+        ("/clock", {"market_speed": 0}, ["0.01 to 1000000"]),
+        ("/clock", {"slot_ms": 10, "market_speed": "fast"}, ["market seconds per second"]),
+        ("/jupiter", {"jupiterz_share": 1.5, "maker_leg_share": "often"}, ["jupiterz_share: 1.5", "maker_leg_share"]),
+        ("/jupiter", {"forbidden": {"sandbox-free": "/price/"}}, ["path prefixes by API key"]),
         ("/fork", {"depth": 0, "reinclude": 2}, ["depth", "reinclude"]),
         ("/nodes", {"name": "a/b", "lag_slots": -1}, ["name", "lag_slots"]),
         ("/faults", {"target": "here", "kind": "reset"}, ["target", "exactly one"]),

@@ -20,8 +20,8 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from sniperforge.sandbox.chain import LandedRecord
-from sniperforge.sandbox.jupiter import JupiterSettings
 from sniperforge.sandbox.jupiter.tips import JUPITER_TIP_ACCOUNTS
+from sniperforge.sandbox.jupiter_settings import JupiterSettings
 from tests.fakes.jupiter_sandbox import BUILD, JUP, SOL, USDC, JupiterSandbox
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 from solders.keypair import Keypair
 
-from sniperforge.sandbox.jupiter import JupiterSettings
+from sniperforge.sandbox.jupiter_settings import JupiterSettings
 from tests.fakes.jupiter_sandbox import EXECUTE, JUP, SOL, USDC, JupiterSandbox
 
 

@@ -13,7 +13,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
-from sniperforge.sandbox.jupiter import JupiterSettings
+from sniperforge.sandbox.jupiter_settings import JupiterSettings
 from sniperforge.sandbox.tokens import credit, credit_lamports
 from tests.fakes.jupiter_sandbox import BONK, FEE2, JUP, ORDER, SOL, USDC, USDT, JupiterSandbox
 

@@ -128,3 +128,24 @@ def test_what_was_confirmed_survives_a_kill_at_any_moment(home: Path) -> None:
         assert commitment(second.endpoints.rpc_url) in {"confirmed", "finalized"}
         balance: Any = result_of(second.endpoints.rpc_url, "getBalance", str(receiver), {"commitment": "confirmed"})
         assert balance["value"] == RENT_FREE_LAMPORTS
+
+
+def test_a_clean_stop_keeps_what_the_open_slot_did(home: Path) -> None:
+    receiver = Keypair().pubkey()
+    with running_sandbox(home, slot_ms=60_000, crowd=0) as first:
+        url = first.endpoints.rpc_url
+        transaction = transfer_transaction(first.demo_wallet, receiver, latest_blockhash(url))
+        encoded = base64.b64encode(bytes(transaction)).decode()
+        signature = result_of(url, "sendTransaction", encoded, {"encoding": "base64", "skipPreflight": True})
+    with running_sandbox(home, slot_ms=10, crowd=0) as second:
+        url = second.endpoints.rpc_url
+        statuses: Any = result_of(url, "getSignatureStatuses", [signature])
+        assert statuses["value"][0]["err"] is None
+        balance: Any = result_of(url, "getBalance", str(receiver), {"commitment": "processed"})
+        assert balance["value"] == RENT_FREE_LAMPORTS
+
+
+def test_shares_of_market_makers_are_set_at_the_start(home: Path) -> None:
+    with running_sandbox(home, jupiterz_share=1, maker_leg_share=0.25) as sandbox:
+        told = sandbox.ask("POST", "/jupiter")
+    assert (told["jupiterz_share"], told["maker_leg_share"]) == (1.0, 0.25)

@@ -47,6 +47,15 @@ def test_a_price_is_set_and_the_clock_stopped_and_started(sandbox: RunningSandbo
     assert typed(sandbox, "sandbox-pause", "--resume") == "running\n"
 
 
+def test_slots_and_the_market_change_speed_apart(sandbox: RunningSandbox) -> None:
+    assert typed(sandbox, "sandbox-speed", "--slot-ms", "20", "--market", "3600") == (
+        "a slot takes 20 ms, the market runs at 3600 times its speed\n"
+    )
+    assert "20 ms, the market runs at 0.5 times" in typed(sandbox, "sandbox-speed", "--market", "0.5")
+    assert "5 ms, the market runs at 0.5 times" in typed(sandbox, "sandbox-speed", "--slot-ms", "5")
+    assert "5 ms, the market runs at 0.5 times" in typed(sandbox, "sandbox-speed")
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -55,6 +64,8 @@ def test_a_price_is_set_and_the_clock_stopped_and_started(sandbox: RunningSandbo
         (("sandbox-fault", "rpc:*", "latency", "--next", "1", "--param", "ms"), "is not name=value"),
         (("sandbox-fund", "nobody", "--sol", "1"), "nobody: there is no such wallet"),
         (("sandbox-price", "NOPE", "1"), "no token 'NOPE'"),
+        (("sandbox-speed", "--slot-ms", "4"), "5 to 60000"),
+        (("sandbox-speed", "--market", "0"), "0.01 to 1000000"),
     ],
 )
 def test_nonsense_is_refused_in_one_line(sandbox: RunningSandbox, arguments: tuple[str, ...], problem: str) -> None:

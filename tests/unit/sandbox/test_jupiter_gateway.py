@@ -35,7 +35,7 @@ class Desk:
             clock=lambda: self.now,
             window_s=self.window_s,
             limited=self.limited,
-            forbidden=self.forbidden,
+            forbidden=lambda: self.forbidden,
         )
         self._app = GatewayMiddleware(app, gateway=gateway)
 

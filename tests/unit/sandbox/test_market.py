@@ -270,7 +270,7 @@ def test_another_speed_at_run_time_goes_on_from_the_same_place(market_chain: Mar
     market_chain.run(market, 10)
     before = market.usd(SOL)
     market.set_speed(Fraction(3_600))
-    assert (market.usd(SOL), market.speed) == (before, 3_600)
+    assert (market.usd(SOL), market.speed) == (before, Fraction(3_600))
     market_chain.run(market, 10)
     path = ScenarioPath("volatile", 1)
     assert market.usd(SOL) == path.usd(market_chain.world.tokens[SOL], (10 * 60 + 10 * 3_600) * 1_000)

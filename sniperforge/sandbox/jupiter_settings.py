@@ -1,10 +1,14 @@
-"""How the sandbox's Jupiter behaves beyond what `SandboxConfig` says."""
+"""How the sandbox's Jupiter behaves; all of it can change while it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from random import Random
+
+JUPITERZ_SHARE = Fraction(3, 10)
+"""How often the market maker wins unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,12 @@ class JupiterSettings:
         forbidden: Path prefixes closed to an API key; such calls are answered 403.
     """
 
-    jupiterz_share: Fraction = Fraction(3, 10)
+    jupiterz_share: Fraction = JUPITERZ_SHARE
     maker_leg_share: Fraction = Fraction(0)
     absurd_price_share: Fraction = Fraction(1, 50)
     forbidden: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def happens(chance: Random, share: Fraction) -> bool:
+    """Whether something with this share happens now."""
+    return chance.randrange(share.denominator) < share.numerator
