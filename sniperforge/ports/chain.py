@@ -196,6 +196,7 @@ class SigningView:
         blockhash_valid: The node would accept a transaction with the blockhash asked about.
         block_height: Of a slot no earlier than the one in which the blockhash was judged (rule *own-bound*).
         slot: The slot of that height.
+        balances_slot: No balance here is from before this slot; a later transaction may already be counted in it.
         accounts: In the order asked; None where none exists.
         token_accounts: All token accounts of the wallet asked about.
         control: The newest finalized transaction that names the beacon, if any (rule *controls*).
@@ -205,6 +206,7 @@ class SigningView:
     blockhash_valid: bool
     block_height: int
     slot: int
+    balances_slot: int
     accounts: tuple[AccountInfo | None, ...]
     token_accounts: tuple[TokenAccount, ...]
     control: SignatureRecord | None

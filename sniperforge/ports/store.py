@@ -257,6 +257,10 @@ class Fills(Protocol):
         """
         ...
 
+    def of_asset(self, wallet: Address, mint: Mint) -> tuple[Fill, ...]:
+        """Fills of a wallet that gave or got `mint` and were not reversed, by slot and booking order. All of them."""
+        ...
+
     def provisional(self, limit: int) -> tuple[Fill, ...]:
         """Fills that a fork may still take back, oldest first."""
         ...

@@ -23,7 +23,7 @@ from sniperforge.domain.intent import (
     IntentState,
     MaintenancePurpose,
 )
-from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Signature
+from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Mint, Signature
 from sniperforge.domain.portfolio import Position
 from sniperforge.domain.prices import MAX_PRICE, MIN_PRICE, Price
 from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransitionError, StorageError
@@ -550,6 +550,22 @@ def test_a_fork_takes_a_fill_back_and_may_return_it(store: Store) -> None:
         books.fills.change(final, state=FillState.REVERSED)
     with pytest.raises(ConflictError), store.write() as books:
         books.fills.change(a_fill(attempt), slot=3)
+
+
+def test_the_fills_of_a_token_are_those_that_stand_in_slot_order(store: Store) -> None:
+    intents = [an_intent(name) for name in ("one", "two", "three")]
+    attempts = [an_attempt(intent) for intent in intents]
+    with store.write() as books:
+        for intent, attempt, slot in zip(intents, attempts, (30, 10, 20), strict=True):
+            books.intents.add(intent)
+            books.attempts.add(attempt)
+            books.fills.add(a_fill(attempt, slot=slot))
+        books.fills.change(a_fill(attempts[2], slot=20), state=FillState.REVERSED)
+    with store.read() as books:
+        for mint in (USDC, WSOL_MINT):
+            assert [fill.slot for fill in books.fills.of_asset(WALLET, mint)] == [10, 30]
+        assert books.fills.of_asset(WALLET, Mint("another")) == ()
+        assert books.fills.of_asset(Address("another"), USDC) == ()
 
 
 def line(kind: LedgerKind, delta: int, **changes: Any) -> LedgerEntry:

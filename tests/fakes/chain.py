@@ -199,6 +199,7 @@ class FakeReader:
             blockhash_valid=self.is_blockhash_valid(blockhash).valid,
             block_height=self.block_height(Commitment.CONFIRMED),
             slot=self.slot(Commitment.CONFIRMED),
+            balances_slot=self.slot(Commitment.CONFIRMED),
             accounts=self.accounts(accounts),
             token_accounts=self.token_accounts(wallet),
             control=control[0] if control else None,

@@ -208,6 +208,17 @@ class FakeFills(Part):
             self._data.fills, fill.signature, fill, state, fields, FILL_CHANGES, FILL_TRANSITIONS
         )
 
+    def of_asset(self, wallet: Address, mint: Mint) -> tuple[Fill, ...]:
+        return self._rows(
+            self._data.fills,
+            lambda fill: (
+                fill.wallet == wallet
+                and fill.state is not FillState.REVERSED
+                and mint in (fill.input_mint, fill.output_mint)
+            ),
+            lambda fill: (fill.slot, fill.booked_at, fill.signature),
+        )
+
     def provisional(self, limit: int) -> tuple[Fill, ...]:
         return self._rows(
             self._data.fills,

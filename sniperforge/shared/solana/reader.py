@@ -231,6 +231,7 @@ class Reader(ABC):
             blockhash_valid=validity["value"].boolean(),
             block_height=epoch["blockHeight"].integer(),
             slot=height_slot,
+            balances_slot=min(slot, *(answer.context_slot() for answer in held)),
             accounts=tuple(account_info(address, slot, item) for address, item in zip(accounts, items, strict=True)),
             token_accounts=tuple(token_account(item) for answer in held for item in answer["value"].items()),
             control=controls[0] if controls else None,

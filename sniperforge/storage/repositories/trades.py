@@ -203,6 +203,16 @@ class SqlFills(VersionedRows[Fill]):
         """Compare-and-set."""
         return self._change(fill, state, fields)
 
+    def of_asset(self, wallet: Address, mint: Mint) -> tuple[Fill, ...]:
+        """By slot and booking order."""
+        column = self.table.c
+        return self._select(
+            (column.wallet == wallet)
+            & (column.state != FillState.REVERSED)
+            & ((column.input_mint == mint) | (column.output_mint == mint)),
+            order=(column.slot, column.booked_at, column.signature),
+        )
+
     def provisional(self, limit: int) -> tuple[Fill, ...]:
         """Oldest first."""
         column = self.table.c
