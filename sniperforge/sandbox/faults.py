@@ -30,6 +30,7 @@ FaultKind = Literal[
     "maker_reject",
     "bad_order",  # params: shape, one of `BadOrderShape`
     "sandwich",  # the fill is pushed to exactly otherAmountThreshold
+    "stale_price",  # prices of an old block, which only blockId shows; params: slots
 ]
 
 
@@ -56,6 +57,7 @@ _PARAMS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "rpc_error": {"code": (int,), "message": (str,), "data": (dict, list, str, int, type(None))},
     "execute_code": {"code": (int,), "lands": (bool,), "after_slots": (int,)},
     "bad_order": {"shape": (str,)},
+    "stale_price": {"slots": (int,)},
 }
 _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "latency": ("ms",),
@@ -63,7 +65,7 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
     "execute_code": ("code",),
     "bad_order": ("shape",),
 }
-_JUPITER_ONLY = frozenset({"execute_code", "maker_reject", "bad_order", "sandwich"})
+_JUPITER_ONLY = frozenset({"execute_code", "maker_reject", "bad_order", "sandwich", "stale_price"})
 _RPC_ONLY = frozenset({"rpc_error", "history_down", "swallow"})
 
 
@@ -111,7 +113,7 @@ def _problems_of_params(rule: FaultRule) -> list[str]:
             problems.append(f"params.{name}: {rule.kind} knows no such parameter")
         elif not isinstance(value, known[name]) or (isinstance(value, bool) and bool not in known[name]):
             problems.append(f"params.{name}: {value!r} is not of type {known[name][0].__name__}")
-        elif name in {"ms", "after_slots"} and rule.params[name] < 0:
+        elif name in {"ms", "after_slots", "slots"} and rule.params[name] < 0:
             problems.append(f"params.{name}: {value} is negative")
         elif name == "shape" and value not in get_args(BadOrderShape):
             problems.append(f"params.shape: {value!r} is none of {', '.join(get_args(BadOrderShape))}")

@@ -22,8 +22,11 @@ CREATED_AT = "2024-06-05T08:55:25.527Z"
 NOISE_BPS = 2
 """Prices here differ from the market's fair one by up to this, anew in every slot."""
 
-RARELY_TRADED_SLOTS = 3_000
-"""How old the price of an unverified token is: nobody traded it lately, and only `blockId` shows that."""
+PRICE_TARGET = "jupiter:/price/v3"
+STALE_SLOTS = 3_000
+"""How old a stale price is unless the fault says: nobody traded the token for ten minutes."""
+
+_STALE = frozenset({"stale_price"})
 
 
 class PriceBoard:
@@ -43,10 +46,9 @@ class PriceBoard:
         noise = Fraction(int.from_bytes(dice, "little"), 0xFFFF) * 2 - 1
         return fair * (1 + noise * NOISE_BPS / 10_000)
 
-    def block_id(self, token: TokenSpec) -> int:
-        """Slot that the price comes from."""
-        slot = self._context.chain.slot_at("confirmed")
-        return slot if token.verified else max(0, slot - RARELY_TRADED_SLOTS)
+    def block_id(self) -> int:
+        """Slot that prices come from."""
+        return self._context.chain.slot_at("confirmed")
 
     def liquidity_usd(self, mint: Pubkey) -> Fraction:
         """What this mint's side of all pools is worth at fair prices, doubled as the other side is worth the same."""
@@ -74,6 +76,8 @@ class PriceBoard:
             raise RefusedError(400, {"error": "ids: Required"})
         if len(ids) > MAX_IDS:
             raise RefusedError(400, {"error": f"ids: at most {MAX_IDS} mints, got {len(ids)}"})
+        stale = self._context.faults.draw(PRICE_TARGET, kinds=_STALE)
+        block_id = self.block_id() - sum(rule.params.get("slots", STALE_SLOTS) for rule in stale)
         prices: dict[str, Any] = {}
         for text in ids:
             try:
@@ -87,7 +91,7 @@ class PriceBoard:
                     "createdAt": CREATED_AT,
                     "liquidity": number(self.liquidity_usd(token.mint)),
                     "usdPrice": number(usd),
-                    "blockId": self.block_id(token),
+                    "blockId": max(0, block_id),
                     "decimals": token.decimals,
                     "priceChange24h": None if change is None else number(change),
                 }

@@ -91,7 +91,7 @@ class TokenDesk:
         if first_pool is not None:
             listing["firstPool"] = {"id": str(first_pool.address), "createdAt": CREATED_AT}
         if usd is not None:
-            listing |= {"usdPrice": number(usd), "priceBlockId": self._board.block_id(token)}
+            listing |= {"usdPrice": number(usd), "priceBlockId": self._board.block_id()}
             if supply:
                 listing |= {"mcap": number(usd * supply), "fdv": number(usd * supply)}
         return listing

@@ -52,6 +52,18 @@ def test_a_price_has_every_documented_field(sandbox: JupiterSandbox) -> None:
     assert told["blockId"] == sandbox.chain.slot_at("confirmed")
 
 
+def test_a_stale_price_looks_like_any_other_but_for_its_block(sandbox: JupiterSandbox) -> None:
+    now = sandbox.chain.slot_at("confirmed")
+    fresh = prices(sandbox, JUP)[str(JUP)]
+    sandbox.fault("stale_price", "/price/v3", count=2)
+    stale = prices(sandbox, JUP)[str(JUP)]
+    assert stale == {**fresh, "blockId": now - 3_000}
+    sandbox.faults.clear()
+    sandbox.fault("stale_price", "/price/v3", slots=200)
+    assert prices(sandbox, JUP)[str(JUP)]["blockId"] == now - 200
+    assert prices(sandbox, JUP)[str(JUP)] == fresh
+
+
 def test_a_mint_without_a_trustworthy_price_is_left_out_without_a_word(sandbox: JupiterSandbox) -> None:
     told = prices(sandbox, SOL, PEPE2_IMPOSTOR, Keypair().pubkey())
     assert list(told) == [str(SOL)]
