@@ -11,6 +11,7 @@ SniperForgeError
 |   +-- ExchangeUnavailableError  a Jupiter *read* failed on the way
 |   +-- NoRouteError              Jupiter has no route at this moment
 |   +-- PriceUnavailableError     missing, stale, uncertain or jumped: no price, never a default
+|   +-- PriceDivergedError        two price sources contradict each other; nothing is bought on either
 |   +-- StorageBusyError          the database is locked, full or read-only; nothing was written
 |   `-- ConflictError             somebody else changed the row first
 +-- TerminalError             the same call will never work; something has to change
@@ -21,6 +22,7 @@ SniperForgeError
 |   +-- RpcRejectedError          a node refuses this request (wrong parameters, unsupported)
 |   +-- PreflightFailedError      a node simulated this transaction and did not forward it
 |   +-- ExchangeRejectedError     Jupiter refuses this request as it stands
+|   +-- GuardRefusedError       a transaction breaks a rule; it was not signed
 |   +-- AuthenticationError       a key or password is wrong; stop and tell a person
 |   +-- TokenError                unknown, ambiguous, or dangerous token
 |   +-- WalletError               keystore missing, damaged, locked, or open to others
@@ -130,6 +132,10 @@ class PriceUnavailableError(RetryableError):
     """The price is missing, stale, too uncertain or jumped. There is no default price."""
 
 
+class PriceDivergedError(RetryableError):
+    """Two independent sources are too far apart: one of them is wrong. `details` has `mint`, `jupiter` and `oracle`."""
+
+
 class StorageBusyError(RetryableError):
     """The database is locked, full or read-only. Nothing was written."""
 
@@ -178,6 +184,15 @@ class PreflightFailedError(TerminalError):
 
 class ExchangeRejectedError(TerminalError):
     """Jupiter refuses this request as it stands. `details["code"]` holds its code, if it gave one."""
+
+
+class GuardRefusedError(TerminalError):
+    """A transaction made by somebody else breaks rules of the guard and was not signed."""
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of the broken rules."""
+        return tuple(self.details.get("rules", ()))
 
 
 class AuthenticationError(TerminalError):

@@ -1,0 +1,309 @@
+"""What a trade is worth by prices that do not come from the quote, and so the least it must bring.
+
+Two sources are asked: Jupiter's price API and, for tokens that have a feed, an oracle whose accounts were read through
+our own nodes. A price that is missing, stale or jumped is no price. Where the sources contradict each other nothing is
+bought; an exit goes on by whichever demands more of the market. docs/guides/prices.md says what is left to lose.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from sniperforge.domain.intent import ExposureEffect
+from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Address, Mint, checked_raw
+from sniperforge.domain.prices import Price
+from sniperforge.errors import PriceDivergedError, PriceUnavailableError
+from sniperforge.ports.chain import AccountInfo
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.exchange import Exchange, Lane
+from sniperforge.ports.oracle import Oracle
+
+MAX_SLOTS_AHEAD = 100
+"""A Jupiter price may be from this many slots (20 s) after ours: the node that told our slot may lag behind."""
+
+MAX_HELD = timedelta(seconds=60)
+"""A Jupiter price held by us for longer is stale whatever its slot: this process may have stood still since."""
+
+MAX_AHEAD = timedelta(seconds=5)
+"""A Jupiter price received this long after now means that our clock was set back: its age cannot be told."""
+
+_WHOLE_BPS = 10_000
+_ABSENT = "Jupiter has no price for it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricePolicy:
+    """Limits of what counts as a price, and of what a trade may cost. A value at a limit is within it.
+
+    Attributes:
+        entry_slippage_bps: How far an entry may fall short of its independent worth, costs included.
+        exit_slippage_bps: The same for an exit.
+        single_source_slippage_bps: The tighter cap for entries in which a token has no oracle feed.
+        divergence_bps: How far Jupiter's price may be from the oracle's, as a share of the oracle's.
+        jump_bps: How far a price may be from the last one seen of its source, as a share of that one.
+        max_slots_behind: How many slots old a Jupiter price may be.
+    """
+
+    entry_slippage_bps: int
+    exit_slippage_bps: int
+    single_source_slippage_bps: int
+    divergence_bps: int
+    jump_bps: int
+    max_slots_behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Valuation:
+    """Independent worth of a trade at one moment.
+
+    Attributes:
+        usd_per_input_unit: Dollars per base unit of the input, by Jupiter: the value for the books.
+        usd_per_output_unit: The same for the output.
+        usd_per_lamport: The same for fees and rent; None when SOL has no price and is not part of the pair.
+        cap_bps: The slippage cap in force after all rules, costs included.
+        fair_out_raw: What the input is worth in base units of the output by the more cautious prices, rounded down.
+        min_out_raw: The least the trade must bring: the exact worth less the cap, rounded up, or the intent's own limit
+            if that is higher.
+        divergence_bps: How far the sources are apart, for the token where they are furthest (rounded up to hundredths);
+            None when none of the two has prices of both.
+        observed: Every fresh price, for `books.prices`.
+        notes: What an exit went on in spite of, in words.
+    """
+
+    usd_per_input_unit: Decimal
+    usd_per_output_unit: Decimal
+    usd_per_lamport: Decimal | None
+    cap_bps: int
+    fair_out_raw: int
+    min_out_raw: int
+    divergence_bps: Decimal | None
+    observed: tuple[Price, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sifted:
+    """The answers of one source: those to go by, those that are no price and why, and all fresh ones, jumped or not."""
+
+    prices: Mapping[Mint, Price]
+    problems: Mapping[Mint, str]
+    fresh: tuple[Price, ...]
+
+
+class PriceJudge:
+    """Decides whether there are prices to trade on, and what they demand.
+
+    Args:
+        exchange: Jupiter, asked once per trade.
+        oracle: The second source.
+        clock: Tells how long an answer has been held.
+        policy: The limits.
+    """
+
+    def __init__(self, *, exchange: Exchange, oracle: Oracle, clock: Clock, policy: PricePolicy) -> None:
+        self._exchange = exchange
+        self._oracle = oracle
+        self._clock = clock
+        self._policy = policy
+
+    def accounts(self, input_mint: Mint, output_mint: Mint) -> tuple[Address, ...]:
+        """The oracle's accounts for this pair, to be read with everything else (`ChainReader.signing_view`)."""
+        return tuple(dict.fromkeys(self._oracle.feed_accounts((input_mint, output_mint)).values()))
+
+    def ask(self, input_mint: Mint, output_mint: Mint, *, lane: Lane) -> Mapping[Mint, Price]:
+        """Jupiter's prices of both tokens and, for the costs, of SOL, by one request. Its errors are passed on.
+
+        Raises:
+            PriceUnavailableError: Jupiter has no price for one of the pair; `details["mints"]` names them.
+        """
+        wanted = tuple(dict.fromkeys((input_mint, output_mint, WSOL_MINT)))
+        found = self._exchange.prices(wanted, lane=lane)
+        missing = [(mint, _ABSENT) for mint in dict.fromkeys((input_mint, output_mint)) if mint not in found]
+        if missing:
+            raise _unavailable(missing, ())
+        return found
+
+    def judge(
+        self,
+        *,
+        quoted: Mapping[Mint, Price],
+        accounts: Mapping[Address, AccountInfo | None],
+        slot: int,
+        last_seen: Mapping[tuple[Mint, str], Price],
+        input_mint: Mint,
+        output_mint: Mint,
+        input_decimals: int,
+        output_decimals: int,
+        input_raw: int,
+        effect: ExposureEffect,
+        max_slippage_bps: int | None,
+        min_out_per_input: Decimal | None,
+    ) -> Valuation:
+        """What this trade is worth and must bring.
+
+        Args:
+            quoted: What `ask` returned.
+            accounts: What stands at `accounts(input_mint, output_mint)`.
+            slot: Our own slot at `confirmed`, of the same answer as `accounts`.
+            last_seen: The newest earlier price by token and source; none means that this is the first one.
+            input_mint: What is given.
+            output_mint: What is got.
+            input_decimals: Of the input, as the chain says.
+            output_decimals: Of the output, as the chain says.
+            input_raw: How much is given, base units.
+            effect: Entries need every source that a token has, and their agreement; exits need Jupiter alone.
+            max_slippage_bps: The intent's own cap; it can only tighten.
+            min_out_per_input: The intent's own limit, base units of the output per base unit of the input.
+
+        Raises:
+            PriceUnavailableError: A price is missing, stale or jumped. `details["observed"]` has every fresh one: keep
+                them, so that a price that jumped and stays is believed at the next look.
+            PriceDivergedError: An entry whose sources contradict each other. `details` has `mint`, both prices as
+                `jupiter` and `oracle`, `divergence_bps`, and `observed` as above.
+            InvalidInputError: The worth does not fit a signed 64-bit amount.
+        """
+        pair = (input_mint, output_mint)
+        is_entry = effect is ExposureEffect.ENTRY
+        feeds = tuple(self._oracle.feed_accounts(pair))
+        jupiter = self._sift(self._checked(quoted, (*pair, WSOL_MINT), slot), last_seen)
+        oracle = self._sift(self._oracle.judge(feeds, accounts), last_seen)
+        observed = (*jupiter.fresh, *oracle.fresh)
+        apart_bps = {
+            mint: _distance_bps(jupiter.prices[mint], price)
+            for mint, price in oracle.prices.items()
+            if mint in jupiter.prices
+        }
+        contradicted = [mint for mint, bps in apart_bps.items() if bps > self._policy.divergence_bps]
+        doubts = list(oracle.problems.items())
+
+        refused = [(mint, why) for mint, why in jupiter.problems.items() if mint in pair]
+        if is_entry:
+            refused += doubts
+        if refused:
+            raise _unavailable(refused, observed)
+        if is_entry and contradicted:
+            mint = contradicted[0]
+            raise self._diverged(jupiter.prices[mint], oracle.prices[mint], apart_bps[mint], observed)
+
+        cap_bps = self._cap_bps(max_slippage_bps, is_entry=is_entry, is_checked=set(feeds) == set(pair))
+        # The more cautious price of what is given is the higher one, of what is got the lower one: both demand more.
+        given = max(source.prices[input_mint].usd for source in (jupiter, oracle) if input_mint in source.prices)
+        got = min(source.prices[output_mint].usd for source in (jupiter, oracle) if output_mint in source.prices)
+        worth = (
+            Fraction(input_raw) * Fraction(given) / Fraction(got) * Fraction(10) ** (output_decimals - input_decimals)
+        )
+        min_out_raw = math.ceil(worth * (_WHOLE_BPS - cap_bps) / _WHOLE_BPS)
+        if min_out_per_input is not None:
+            min_out_raw = max(min_out_raw, math.ceil(input_raw * Fraction(min_out_per_input)))
+        sol = jupiter.prices.get(WSOL_MINT)
+        return Valuation(
+            usd_per_input_unit=jupiter.prices[input_mint].usd.scaleb(-input_decimals),
+            usd_per_output_unit=jupiter.prices[output_mint].usd.scaleb(-output_decimals),
+            usd_per_lamport=None if sol is None else sol.usd.scaleb(-SOL_DECIMALS),
+            cap_bps=cap_bps,
+            fair_out_raw=checked_raw(math.floor(worth), field="fair_out_raw"),
+            min_out_raw=checked_raw(min_out_raw, field="min_out_raw"),
+            divergence_bps=_shown(max(apart_bps.values())) if apart_bps else None,
+            observed=observed,
+            notes=(
+                *(f"{mint}: valued by Jupiter alone, {why}" for mint, why in doubts),
+                *(f"{mint}: the sources are {_shown(apart_bps[mint])} bps apart" for mint in contradicted),
+            ),
+        )
+
+    def _checked(self, quoted: Mapping[Mint, Price], mints: Sequence[Mint], slot: int) -> Mapping[Mint, Price | str]:
+        """Jupiter's fresh prices, or why there is none."""
+        now = self._clock.now()
+        found: dict[Mint, Price | str] = {}
+        for mint in mints:
+            price = quoted.get(mint)
+            found[mint] = _ABSENT if price is None else self._stale(price, slot, now) or price
+        return found
+
+    def _stale(self, price: Price, slot: int, now: datetime) -> str | None:
+        """Why this price of Jupiter is not of now, or None."""
+        if price.slot is None:
+            return "Jupiter does not say of which slot its price is"
+        behind = slot - price.slot
+        if behind > self._policy.max_slots_behind:
+            return f"Jupiter's price is {behind} slots old, {self._policy.max_slots_behind} allowed"
+        if behind < -MAX_SLOTS_AHEAD:
+            return f"Jupiter's price is from {-behind} slots after our nodes' newest"
+        if not -MAX_AHEAD <= now - price.observed_at <= MAX_HELD:
+            return f"Jupiter's price was received at {price.observed_at.isoformat()}, and now is {now.isoformat()}"
+        return None
+
+    def _sift(
+        self,
+        answers: Mapping[Mint, Price | str] | Mapping[Mint, Price | PriceUnavailableError],
+        last_seen: Mapping[tuple[Mint, str], Price],
+    ) -> _Sifted:
+        """Tell the prices to go by from those that jumped and from reasons why there is none."""
+        prices: dict[Mint, Price] = {}
+        problems: dict[Mint, str] = {}
+        fresh: list[Price] = []
+        for mint, answer in answers.items():
+            if not isinstance(answer, Price):
+                problems[mint] = answer if isinstance(answer, str) else answer.what
+                continue
+            fresh.append(answer)
+            before = last_seen.get((mint, answer.source))
+            jump_bps = Fraction(0) if before is None else _distance_bps(answer, before)
+            if before is not None and jump_bps > self._policy.jump_bps:
+                problems[mint] = (
+                    f"the price of {answer.source} jumped by {_shown(jump_bps)} bps, {self._policy.jump_bps} allowed,"
+                    f" from {before.usd:f} to {answer.usd:f} USD"
+                )
+            else:
+                prices[mint] = answer
+        return _Sifted(prices, problems, tuple(fresh))
+
+    def _cap_bps(self, max_slippage_bps: int | None, *, is_entry: bool, is_checked: bool) -> int:
+        """The tightest of all caps that apply."""
+        caps = [self._policy.entry_slippage_bps if is_entry else self._policy.exit_slippage_bps]
+        if is_entry and not is_checked:
+            caps.append(self._policy.single_source_slippage_bps)
+        if max_slippage_bps is not None:
+            caps.append(max_slippage_bps)
+        return min(caps)
+
+    def _diverged(
+        self, jupiter: Price, oracle: Price, apart_bps: Fraction, observed: tuple[Price, ...]
+    ) -> PriceDivergedError:
+        return PriceDivergedError(
+            f"Jupiter says {jupiter.usd:f} USD and {oracle.source} says {oracle.usd:f}, {_shown(apart_bps)} bps apart,"
+            f" {self._policy.divergence_bps} allowed",
+            subject=jupiter.mint,
+            fix="Nothing is bought on prices that contradict each other; it is looked at again",
+            mint=jupiter.mint,
+            jupiter=jupiter,
+            oracle=oracle,
+            divergence_bps=_shown(apart_bps),
+            observed=observed,
+        )
+
+
+def _distance_bps(price: Price, reference: Price) -> Fraction:
+    """How far `price` is from `reference`, in basis points of the latter, exact."""
+    return abs(Fraction(price.usd) / Fraction(reference.usd) - 1) * _WHOLE_BPS
+
+
+def _shown(bps: Fraction) -> Decimal:
+    """Basis points for people: hundredths, rounded up, so that what is beyond a limit never looks like the limit."""
+    return Decimal(math.ceil(bps * 100)).scaleb(-2)
+
+
+def _unavailable(refused: Sequence[tuple[Mint, str]], observed: tuple[Price, ...]) -> PriceUnavailableError:
+    (first, why), *others = refused
+    return PriceUnavailableError(
+        "; ".join([why, *(f"{mint}: {also}" for mint, also in others)]),
+        subject=first,
+        fix="Nothing was signed; it is looked at again",
+        mints=tuple(dict.fromkeys(mint for mint, _ in refused)),
+        observed=observed,
+    )
