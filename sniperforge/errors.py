@@ -22,7 +22,7 @@ SniperForgeError
 |   +-- RpcRejectedError          a node refuses this request (wrong parameters, unsupported)
 |   +-- PreflightFailedError      a node simulated this transaction and did not forward it
 |   +-- ExchangeRejectedError     Jupiter refuses this request as it stands
-|   +-- GuardRefusedError       a transaction breaks a rule; it was not signed
+|   +-- GuardRefusedError         a transaction breaks a rule; it was not signed
 |   +-- AuthenticationError       a key or password is wrong; stop and tell a person
 |   +-- TokenError                unknown, ambiguous, or dangerous token
 |   +-- WalletError               keystore missing, damaged, locked, or open to others
