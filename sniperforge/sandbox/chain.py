@@ -10,7 +10,7 @@ Time is told to it: `tick(unix_time)` closes the current slot and opens the next
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -37,7 +37,7 @@ from sniperforge.sandbox.records import (
     TokenBalanceRecord,
     TransactionErrorJson,
 )
-from sniperforge.sandbox.runtime import Runtime
+from sniperforge.sandbox.runtime import Execution, Runtime
 from sniperforge.sandbox.timeline import BLOCKS_REMEMBERED, FIRST_SLOT, BlockMark, Timeline, genesis_block
 from sniperforge.sandbox.wire import ParsedTransaction, parse, parse_message
 
@@ -184,32 +184,29 @@ class Chain:
             ValueError: The bytes are no transaction.
         """
         parsed = parse(raw)
-        if not parsed.signatures_verify():
-            return Refusal("SignatureFailure")
-        nonce = self._nonce_used(parsed, self.head_slot())
-        refusal = self._unacceptable(parsed, self.head_slot(), nonce)
-        if refusal is not None:
-            return refusal
-        execution = self._runtime.run(parsed, self._bank_blockhash, nonce)
-        if isinstance(execution, Refusal):
-            return execution
-        record = landed_record(
-            parsed,
-            execution,
-            slot=self.head_slot(),
-            index=len(self._open_signatures),
-            unix_time=self._slot_time,
-            decimals_of=self._runtime.decimals_of,
-        )
-        self._history.add(record, parsed.message_hash, self.height_at("processed"))
-        self._open_signatures.append(record.signature)
-        slot = self.head_slot()
-        for address, before, after in zip(execution.keys.keys, execution.before, execution.after, strict=True):
-            if before != after:
-                self._accounts.written(address, before, after, slot)
-        for listener in tuple(self._landed_listeners):
-            listener(record)
-        return record
+        outcome = self._run(parsed)
+        return outcome if isinstance(outcome, Refusal) else self._landed(parsed, outcome)
+
+    def submit_together(self, raws: Sequence[bytes]) -> list[LandedRecord] | Refusal:
+        """Run transactions in the current slot one after another, all or none, as a block engine's bundle runs.
+
+        The first one that is refused or fails takes back those before it: nothing lands and no fee is charged.
+
+        Raises:
+            ValueError: Some bytes are no transaction.
+        """
+        ran: dict[bytes, tuple[ParsedTransaction, Execution]] = {}
+        for parsed in [parse(raw) for raw in raws]:
+            outcome = Refusal("AlreadyProcessed") if parsed.message_hash in ran else self._run(parsed)
+            if isinstance(outcome, Execution):
+                ran[parsed.message_hash] = parsed, outcome
+                if outcome.err is None:
+                    continue
+                outcome = Refusal(outcome.err, outcome.logs, outcome.compute_units)
+            for _, execution in reversed(ran.values()):
+                self._runtime.take_back(execution)
+            return outcome
+        return [self._landed(parsed, execution) for parsed, execution in ran.values()]
 
     def simulate(
         self, raw: bytes, *, sig_verify: bool, replace_blockhash: bool, at_slot: int | None = None
@@ -389,6 +386,34 @@ class Chain:
         self._runtime.enter_slot(self.head_slot(), self._slot_time, self._timeline.slot_hashes())
         for listener in tuple(self._slot_listeners):
             listener(self.head_slot())
+
+    def _run(self, parsed: ParsedTransaction) -> Execution | Refusal:
+        """Run a transaction that the head's bank accepts; what it wrote is in the runtime only."""
+        if not parsed.signatures_verify():
+            return Refusal("SignatureFailure")
+        nonce = self._nonce_used(parsed, self.head_slot())
+        refusal = self._unacceptable(parsed, self.head_slot(), nonce)
+        return refusal or self._runtime.run(parsed, self._bank_blockhash, nonce)
+
+    def _landed(self, parsed: ParsedTransaction, execution: Execution) -> LandedRecord:
+        """Write down a transaction that ran, and tell whoever listens."""
+        slot = self.head_slot()
+        record = landed_record(
+            parsed,
+            execution,
+            slot=slot,
+            index=len(self._open_signatures),
+            unix_time=self._slot_time,
+            decimals_of=self._runtime.decimals_of,
+        )
+        self._history.add(record, parsed.message_hash, self.height_at("processed"))
+        self._open_signatures.append(record.signature)
+        for address, before, after in zip(execution.keys.keys, execution.before, execution.after, strict=True):
+            if before != after:
+                self._accounts.written(address, before, after, slot)
+        for listener in tuple(self._landed_listeners):
+            listener(record)
+        return record
 
     def _commit(self) -> None:
         self._ledger.commit(

@@ -140,6 +140,12 @@ class Runtime:
         ]
         return self._execution(keys, result, meta, surcharge, before, after)
 
+    def take_back(self, execution: Execution) -> None:
+        """Undo a run, provided that later ones which touched its accounts were undone before."""
+        for address, before, after in zip(execution.keys.keys, execution.before, execution.after, strict=True):
+            if before != after:
+                self.set_account(address, before)
+
     def simulate(self, parsed: ParsedTransaction, bank_blockhash: Hash) -> Execution:
         """Run a transaction without leaving a trace, its signatures unchecked."""
         bound = parsed.with_blockhash(bank_blockhash)

@@ -12,9 +12,12 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import httpx
+from solders.hash import Hash
 from solders.keypair import Keypair
+from solders.message import MessageV0
 from solders.pubkey import Pubkey
 from solders.signature import Signature
+from solders.system_program import TransferParams, transfer
 from solders.transaction import VersionedTransaction
 from starlette.applications import Starlette
 
@@ -154,6 +157,13 @@ class JupiterSandbox:
         response = self.post_waiting(EXECUTE, self.body(order, *signers))[0]
         answer: dict[str, Any] = response.json()
         return answer
+
+    def transfer(self, target: Pubkey, lamports: int) -> VersionedTransaction:
+        """The demo wallet sends lamports; what a tip is."""
+        payer = self.taker
+        pay = transfer(TransferParams(from_pubkey=payer.pubkey(), to_pubkey=target, lamports=lamports))
+        blockhash = Hash.from_string(self.chain.latest_blockhash("confirmed")[0])
+        return VersionedTransaction(MessageV0.try_compile(payer.pubkey(), [pay], [], blockhash), [payer])
 
     def fault(self, kind: FaultKind, path: str = EXECUTE, *, count: int = 1, **params: Any) -> None:
         """Let something go wrong the next time."""

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from sniperforge.sandbox.context import SandboxContext
 from sniperforge.sandbox.jupiter.answers import Endpoint, RefusedError, refusable
+from sniperforge.sandbox.jupiter.block_engine import BlockEngine
 from sniperforge.sandbox.jupiter.build import BuildDesk
 from sniperforge.sandbox.jupiter.execute import ExecuteDesk
 from sniperforge.sandbox.jupiter.gateway import Gateway, GatewayMiddleware
@@ -55,7 +56,8 @@ def routes(context: SandboxContext) -> list[Route]:
     build = BuildDesk(context, quoter=quoter, compiler=compiler)
     board = PriceBoard(context)
     tokens = TokenDesk(context, board)
-    senders = SenderDesk(context)
+    sender = SenderDesk(context)
+    engine = BlockEngine(context)
     behind_gateway = [Middleware(GatewayMiddleware, gateway=gateway)]
 
     def route(path: str, endpoint: Endpoint, *methods: str) -> Route:
@@ -68,7 +70,8 @@ def routes(context: SandboxContext) -> list[Route]:
         route("/swap/v2/program-id-to-label", tokens.labels),
         route("/price/v3", board.answer),
         route("/tokens/v2/search", tokens.search),
-        route("/tx", senders.jupiter, "POST"),
-        Route("/api/v1/transactions", senders.jito, methods=["POST"]),
+        route("/tx", sender.answer, "POST"),
+        Route("/api/v1/transactions", engine.transactions, methods=["POST"]),
+        Route("/api/v1/bundles", engine.bundles, methods=["POST"]),
         route("/{path:path}", _unknown_path, "GET", "POST", "PUT", "PATCH", "DELETE"),
     ]
