@@ -48,11 +48,13 @@ class JupiterSandbox:
         settings: JupiterSettings | None = None,
         rate_limits_enabled: bool = False,
         rate_window_s: Literal[60, 10] = 60,
+        prices_csv: Path | None = None,
     ) -> None:
         self.now = float(NOON)
         self.chain = Chain(ChainConfig(skip_probability=0.0), None, unix_time=NOON)
         self.world = create_world(self.chain, seed=1)
-        self.market = Market(self.chain, self.world, MarketConfig(scenario="flat", crowd_per_second=0.0))
+        market = MarketConfig(scenario="flat", prices_csv=prices_csv, crowd_per_second=0.0)
+        self.market = Market(self.chain, self.world, market)
         self.market.step(NOON)
         self.faults = FaultPlan(seed=1)
         self.context = SandboxContext(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +63,17 @@ def test_a_stale_price_looks_like_any_other_but_for_its_block(sandbox: JupiterSa
     sandbox.fault("stale_price", "/price/v3", slots=200)
     assert prices(sandbox, JUP)[str(JUP)]["blockId"] == now - 200
     assert prices(sandbox, JUP)[str(JUP)] == fresh
+
+
+def test_a_change_over_a_day_that_nobody_knows_is_null(tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(
+        "time_utc,open,high,low,close,volume\n2024-01-01 00:00:00,1,1,1,1,1\n2024-01-01 00:01:00,1,1,1,1,1\n"
+    )
+    with JupiterSandbox(prices_csv=path) as young:
+        assert prices(young, SOL)[str(SOL)]["priceChange24h"] is None
+    with JupiterSandbox() as old:
+        assert prices(old, SOL)[str(SOL)]["priceChange24h"] == 0
 
 
 def test_a_mint_without_a_trustworthy_price_is_left_out_without_a_word(sandbox: JupiterSandbox) -> None:
