@@ -8,7 +8,7 @@ bought; an exit goes on by whichever demands more of the market. docs/guides/pri
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -87,12 +87,33 @@ class Valuation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sifted:
-    """The answers of one source: those to go by, those that are no price and why, and all fresh ones, jumped or not."""
+class _Said:
+    """What one source says: every fresh price, and why some token has none to go by. A price that jumped is in both."""
 
-    prices: Mapping[Mint, Price]
+    fresh: Mapping[Mint, Price]
     problems: Mapping[Mint, str]
-    fresh: tuple[Price, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Both sources on one pair."""
+
+    jupiter: _Said
+    oracle: _Said
+
+    @property
+    def observed(self) -> tuple[Price, ...]:
+        """Every fresh price."""
+        return (*self.jupiter.fresh.values(), *self.oracle.fresh.values())
+
+    def apart_bps(self) -> Mapping[Mint, Fraction]:
+        """How far Jupiter is from the oracle, for tokens that both price."""
+        both = self.jupiter.fresh.keys() & self.oracle.fresh.keys()
+        return {mint: _distance_bps(self.jupiter.fresh[mint], self.oracle.fresh[mint]) for mint in sorted(both)}
+
+    def usd(self, mint: Mint) -> list[Fraction]:
+        """What a whole token costs by each source that says so."""
+        return [Fraction(said.fresh[mint].usd) for said in (self.jupiter, self.oracle) if mint in said.fresh]
 
 
 class PriceJudge:
@@ -127,6 +148,26 @@ class PriceJudge:
         if missing:
             raise _unavailable(missing, ())
         return found
+
+    def cap_bps(
+        self, input_mint: Mint, output_mint: Mint, *, effect: ExposureEffect, max_slippage_bps: int | None
+    ) -> int:
+        """The slippage cap in force for this pair, known before any price is: the tightest of all that apply.
+
+        Args:
+            input_mint: What is given.
+            output_mint: What is got.
+            effect: Entries in a token without a feed have a tighter cap.
+            max_slippage_bps: The intent's own cap; it can only tighten.
+        """
+        is_entry = effect is ExposureEffect.ENTRY
+        caps = [self._policy.entry_slippage_bps if is_entry else self._policy.exit_slippage_bps]
+        pair = {input_mint, output_mint}
+        if is_entry and self._oracle.feed_accounts(tuple(pair)).keys() != pair:
+            caps.append(self._policy.single_source_slippage_bps)
+        if max_slippage_bps is not None:
+            caps.append(max_slippage_bps)
+        return min(caps)
 
     def judge(
         self,
@@ -170,51 +211,56 @@ class PriceJudge:
         pair = (input_mint, output_mint)
         is_entry = effect is ExposureEffect.ENTRY
         feeds = tuple(self._oracle.feed_accounts(pair))
-        jupiter = self._sift(self._checked(quoted, (*pair, WSOL_MINT), slot), last_seen)
-        oracle = self._sift(self._oracle.judge(feeds, accounts), last_seen)
-        observed = (*jupiter.fresh, *oracle.fresh)
-        apart_bps = {
-            mint: _distance_bps(jupiter.prices[mint], price)
-            for mint, price in oracle.prices.items()
-            if mint in jupiter.prices
-        }
-        contradicted = [mint for mint, bps in apart_bps.items() if bps > self._policy.divergence_bps]
-        doubts = list(oracle.problems.items())
-
-        refused = [(mint, why) for mint, why in jupiter.problems.items() if mint in pair]
-        if is_entry:
-            refused += doubts
-        if refused:
-            raise _unavailable(refused, observed)
-        if is_entry and contradicted:
-            mint = contradicted[0]
-            raise self._diverged(jupiter.prices[mint], oracle.prices[mint], apart_bps[mint], observed)
-
-        cap_bps = self._cap_bps(max_slippage_bps, is_entry=is_entry, is_checked=set(feeds) == set(pair))
-        # The more cautious price of what is given is the higher one, of what is got the lower one: both demand more.
-        given = max(source.prices[input_mint].usd for source in (jupiter, oracle) if input_mint in source.prices)
-        got = min(source.prices[output_mint].usd for source in (jupiter, oracle) if output_mint in source.prices)
-        worth = (
-            Fraction(input_raw) * Fraction(given) / Fraction(got) * Fraction(10) ** (output_decimals - input_decimals)
+        sources = _Sources(
+            jupiter=self._sift(self._checked(quoted, (*pair, WSOL_MINT), slot), last_seen),
+            oracle=self._sift(self._oracle.judge(feeds, accounts), last_seen),
         )
-        min_out_raw = math.ceil(worth * (_WHOLE_BPS - cap_bps) / _WHOLE_BPS)
+        self._refuse_what_cannot_be_valued(sources, pair, is_entry=is_entry)
+
+        # The more cautious price of what is given is the higher one, of what is got the lower one: both demand more.
+        usd_given = input_raw * max(sources.usd(input_mint)) / 10**input_decimals
+        fair_out = usd_given / min(sources.usd(output_mint)) * 10**output_decimals
+        cap_bps = self.cap_bps(input_mint, output_mint, effect=effect, max_slippage_bps=max_slippage_bps)
+        min_out_raw = math.ceil(fair_out * (_WHOLE_BPS - cap_bps) / _WHOLE_BPS)
         if min_out_per_input is not None:
             min_out_raw = max(min_out_raw, math.ceil(input_raw * Fraction(min_out_per_input)))
-        sol = jupiter.prices.get(WSOL_MINT)
+
+        jupiter = sources.jupiter
+        apart_bps = sources.apart_bps().values()
         return Valuation(
-            usd_per_input_unit=jupiter.prices[input_mint].usd.scaleb(-input_decimals),
-            usd_per_output_unit=jupiter.prices[output_mint].usd.scaleb(-output_decimals),
-            usd_per_lamport=None if sol is None else sol.usd.scaleb(-SOL_DECIMALS),
-            cap_bps=cap_bps,
-            fair_out_raw=checked_raw(math.floor(worth), field="fair_out_raw"),
-            min_out_raw=checked_raw(min_out_raw, field="min_out_raw"),
-            divergence_bps=_shown(max(apart_bps.values())) if apart_bps else None,
-            observed=observed,
-            notes=(
-                *(f"{mint}: valued by Jupiter alone, {why}" for mint, why in doubts),
-                *(f"{mint}: the sources are {_shown(apart_bps[mint])} bps apart" for mint in contradicted),
+            usd_per_input_unit=jupiter.fresh[input_mint].usd.scaleb(-input_decimals),
+            usd_per_output_unit=jupiter.fresh[output_mint].usd.scaleb(-output_decimals),
+            usd_per_lamport=(
+                None if WSOL_MINT in jupiter.problems else jupiter.fresh[WSOL_MINT].usd.scaleb(-SOL_DECIMALS)
             ),
+            cap_bps=cap_bps,
+            fair_out_raw=checked_raw(math.floor(fair_out), field="fair_out_raw"),
+            min_out_raw=checked_raw(min_out_raw, field="min_out_raw"),
+            divergence_bps=_shown(max(apart_bps)) if apart_bps else None,
+            observed=sources.observed,
+            notes=tuple(self._notes(sources)),
         )
+
+    def _refuse_what_cannot_be_valued(self, sources: _Sources, pair: Sequence[Mint], *, is_entry: bool) -> None:
+        """Raise if Jupiter has no price to go by or, for an entry, if the oracle has none or contradicts it."""
+        refused = [(mint, why) for mint, why in sources.jupiter.problems.items() if mint in pair]
+        if is_entry:
+            refused += sources.oracle.problems.items()
+        if refused:
+            raise _unavailable(refused, sources.observed)
+        for mint, bps in sources.apart_bps().items():
+            if is_entry and bps > self._policy.divergence_bps:
+                raise self._diverged(sources, mint, bps)
+
+    def _notes(self, sources: _Sources) -> Iterator[str]:
+        """What an exit goes on in spite of. An entry that got this far has none."""
+        for mint, why in sources.oracle.problems.items():
+            # Leaving a jumped price out would let Jupiter sell us at its old price after a real move of the market.
+            heeded = "heeded where it demands more" if mint in sources.oracle.fresh else "valued by Jupiter alone"
+            yield f"{mint}: {heeded}: {why}"
+        for mint, bps in sources.apart_bps().items():
+            if bps > self._policy.divergence_bps:
+                yield f"{mint}: valued by the more cautious source: they are {_shown(bps)} bps apart"
 
     def _checked(self, quoted: Mapping[Mint, Price], mints: Sequence[Mint], slot: int) -> Mapping[Mint, Price | str]:
         """Jupiter's fresh prices, or why there is none."""
@@ -242,49 +288,35 @@ class PriceJudge:
         self,
         answers: Mapping[Mint, Price | str] | Mapping[Mint, Price | PriceUnavailableError],
         last_seen: Mapping[tuple[Mint, str], Price],
-    ) -> _Sifted:
-        """Tell the prices to go by from those that jumped and from reasons why there is none."""
-        prices: dict[Mint, Price] = {}
+    ) -> _Said:
+        """Tell prices from reasons why there is none, and find those that jumped."""
+        fresh: dict[Mint, Price] = {}
         problems: dict[Mint, str] = {}
-        fresh: list[Price] = []
         for mint, answer in answers.items():
-            if not isinstance(answer, Price):
-                problems[mint] = answer if isinstance(answer, str) else answer.what
-                continue
-            fresh.append(answer)
-            before = last_seen.get((mint, answer.source))
-            jump_bps = Fraction(0) if before is None else _distance_bps(answer, before)
-            if before is not None and jump_bps > self._policy.jump_bps:
-                problems[mint] = (
-                    f"the price of {answer.source} jumped by {_shown(jump_bps)} bps, {self._policy.jump_bps} allowed,"
-                    f" from {before.usd:f} to {answer.usd:f} USD"
-                )
+            if isinstance(answer, Price):
+                fresh[mint] = answer
+                before = last_seen.get((mint, answer.source))
+                if before is not None and (jump_bps := _distance_bps(answer, before)) > self._policy.jump_bps:
+                    problems[mint] = (
+                        f"{answer.source}'s price jumped from {before.usd:f} to {answer.usd:f} USD,"
+                        f" {_shown(jump_bps)} bps, {self._policy.jump_bps} allowed"
+                    )
             else:
-                prices[mint] = answer
-        return _Sifted(prices, problems, tuple(fresh))
+                problems[mint] = answer if isinstance(answer, str) else answer.what
+        return _Said(fresh, problems)
 
-    def _cap_bps(self, max_slippage_bps: int | None, *, is_entry: bool, is_checked: bool) -> int:
-        """The tightest of all caps that apply."""
-        caps = [self._policy.entry_slippage_bps if is_entry else self._policy.exit_slippage_bps]
-        if is_entry and not is_checked:
-            caps.append(self._policy.single_source_slippage_bps)
-        if max_slippage_bps is not None:
-            caps.append(max_slippage_bps)
-        return min(caps)
-
-    def _diverged(
-        self, jupiter: Price, oracle: Price, apart_bps: Fraction, observed: tuple[Price, ...]
-    ) -> PriceDivergedError:
+    def _diverged(self, sources: _Sources, mint: Mint, apart_bps: Fraction) -> PriceDivergedError:
+        jupiter, oracle = sources.jupiter.fresh[mint], sources.oracle.fresh[mint]
         return PriceDivergedError(
             f"Jupiter says {jupiter.usd:f} USD and {oracle.source} says {oracle.usd:f}, {_shown(apart_bps)} bps apart,"
             f" {self._policy.divergence_bps} allowed",
-            subject=jupiter.mint,
+            subject=mint,
             fix="Nothing is bought on prices that contradict each other; it is looked at again",
-            mint=jupiter.mint,
+            mint=mint,
             jupiter=jupiter,
             oracle=oracle,
             divergence_bps=_shown(apart_bps),
-            observed=observed,
+            observed=sources.observed,
         )
 
 
