@@ -308,6 +308,14 @@ class Ledger(Protocol):
         """
         ...
 
+    def change_after(self, wallet: Address, asset: Asset, slot: int) -> int:
+        """Sum of the lines of later slots than `slot` that were not reversed; negative when more left than came."""
+        ...
+
+    def assets(self, wallet: Address) -> tuple[Asset, ...]:
+        """Every asset that a line of the wallet counts, in order of their names."""
+        ...
+
     def of_wallet(self, wallet: Address, limit: int) -> tuple[LedgerEntry, ...]:
         """Newest lines first (by slot, then booking order)."""
         ...

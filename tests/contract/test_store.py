@@ -595,6 +595,32 @@ def test_a_balance_is_the_sum_of_lines_that_were_not_reversed(store: Store) -> N
         assert books.ledger.balance_raw(Address("other"), NATIVE_SOL, final_only=False) == 0
 
 
+def test_what_changed_after_a_slot_is_the_sum_of_its_later_lines(store: Store) -> None:
+    with store.write() as books:
+        books.ledger.add([line(LedgerKind.OPENING, 100, source="opening", slot=9, state=FillState.FINAL)])
+        books.ledger.add([line(LedgerKind.FEE, -5), line(LedgerKind.TRADE_OUT, -7, asset=WSOL_MINT)])
+        books.ledger.add([line(LedgerKind.TIP, -9, source="later", slot=11, state=FillState.FINAL)])
+        books.ledger.add([line(LedgerKind.TIP, -1, source="taken back", slot=12, state=FillState.REVERSED)])
+
+    with store.read() as books:
+        assert books.ledger.change_after(WALLET, NATIVE_SOL, 8) == 86
+        assert books.ledger.change_after(WALLET, NATIVE_SOL, 9) == -14
+        assert books.ledger.change_after(WALLET, NATIVE_SOL, 10) == -9
+        assert books.ledger.change_after(WALLET, NATIVE_SOL, 11) == 0
+        assert books.ledger.change_after(Address("other"), NATIVE_SOL, 8) == 0
+
+
+def test_the_assets_of_a_wallet_are_those_its_lines_count(store: Store) -> None:
+    with store.write() as books:
+        books.wallets.add(a_wallet(address=Address("other"), name="other"))
+        books.ledger.add([line(LedgerKind.FEE, -5), line(LedgerKind.TIP, -1), line(LedgerKind.TRADE_IN, 7, asset=USDC)])
+        books.ledger.add([line(LedgerKind.TRADE_IN, 1, wallet=Address("other"), asset=WSOL_MINT)])
+
+    with store.read() as books:
+        assert books.ledger.assets(WALLET) == (USDC, NATIVE_SOL)
+        assert books.ledger.assets(Address("nobody")) == ()
+
+
 def test_a_ledger_line_is_booked_once(store: Store) -> None:
     with store.write() as books:
         books.ledger.add([line(LedgerKind.FEE, -5_000)])

@@ -272,6 +272,20 @@ class FakeLedger(Part):
             and (up_to_slot is None or entry.slot <= up_to_slot)
         )
 
+    def change_after(self, wallet: Address, asset: Asset, slot: int) -> int:
+        self._transaction.must_be_sound()
+        return sum(
+            entry.delta_raw
+            for entry in self._data.ledger.values()
+            if (entry.wallet, entry.asset) == (wallet, asset)
+            and entry.slot > slot
+            and entry.state is not FillState.REVERSED
+        )
+
+    def assets(self, wallet: Address) -> tuple[Asset, ...]:
+        self._transaction.must_be_sound()
+        return tuple(sorted({entry.asset for entry in self._data.ledger.values() if entry.wallet == wallet}))
+
     def of_wallet(self, wallet: Address, limit: int) -> tuple[LedgerEntry, ...]:
         order = {key: place for place, key in enumerate(self._data.ledger)}
         return self._rows(

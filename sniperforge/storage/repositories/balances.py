@@ -68,6 +68,20 @@ class SqlLedger(Rows[LedgerEntry]):
         total = select(func.coalesce(func.sum(column.delta_raw), 0)).where(*where)
         return int(self._transaction.scalar(total))
 
+    def change_after(self, wallet: Address, asset: Asset, slot: int) -> int:
+        """Sum of the lines of later slots that were not reversed."""
+        column = self.table.c
+        total = select(func.coalesce(func.sum(column.delta_raw), 0)).where(
+            column.wallet == wallet, column.asset == asset, column.slot > slot, column.state != FillState.REVERSED
+        )
+        return int(self._transaction.scalar(total))
+
+    def assets(self, wallet: Address) -> tuple[Asset, ...]:
+        """In order of their names."""
+        column = self.table.c
+        found = select(column.asset).where(column.wallet == wallet).distinct()
+        return tuple(sorted(row.asset for row in self._transaction.rows(found)))
+
     def of_wallet(self, wallet: Address, limit: int) -> tuple[LedgerEntry, ...]:
         """Newest first."""
         column = self.table.c
