@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from sniperforge.shared.solana.pyth import PythOracle
     from sniperforge.shared.tokens import TokenDirectory
     from sniperforge.shared.wallet_manager import WalletManager
+    from sniperforge.trading.price_judge import PriceJudge
+    from sniperforge.trading.progress import Watch
+    from sniperforge.trading.reconciler import Reconciler
+    from sniperforge.trading.trade_executor import TradeExecutor
+    from sniperforge.trading.transaction_guard import GuardPolicy
 
 
 class Services:
@@ -151,6 +156,87 @@ class Services:
         from sniperforge.storage.unit_of_work import SqlStore
 
         return SqlStore(self.engine)
+
+    @cached_property
+    def guard_policy(self) -> GuardPolicy:
+        """What this network's guard allows."""
+        from sniperforge.trading.guard_policies import DEVNET_POLICY, MAINNET_POLICY
+
+        return DEVNET_POLICY if self.settings.network == "devnet" else MAINNET_POLICY
+
+    @cached_property
+    def judge(self) -> PriceJudge:
+        """The independent price."""
+        from sniperforge.trading.price_judge import PriceJudge, PricePolicy
+
+        settings = self.settings
+        policy = PricePolicy(
+            entry_slippage_bps=settings.entry_slippage_bps,
+            exit_slippage_bps=settings.exit_slippage_bps,
+            single_source_slippage_bps=settings.single_source_slippage_bps,
+            divergence_bps=settings.price_divergence_bps,
+            jump_bps=settings.price_jump_bps,
+            max_slots_behind=settings.price_max_slots_behind,
+        )
+        return PriceJudge(exchange=self.exchange, oracle=self.oracle, clock=self.clock, policy=policy)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Books against chain."""
+        from sniperforge.trading.reconciler import Reconciler
+
+        return Reconciler(
+            store=self.store,
+            chain=self.chain,
+            clock=self.clock,
+            tip_accounts=self.guard_policy.tip_accounts,
+            network=self.settings.network,
+        )
+
+    def executor(self, *, owner: str, watch: Watch | None = None) -> TradeExecutor:
+        """What carries trades to their end.
+
+        Args:
+            owner: Who works, for leases; unique per process and thread.
+            watch: Told of every step.
+        """
+        from datetime import timedelta
+
+        from sniperforge.config import BUSY_ADDRESS
+        from sniperforge.domain.money import Address
+        from sniperforge.shared.tokens import TradableTokens
+        from sniperforge.trading.executor_policy import ExecutorPolicy
+        from sniperforge.trading.progress import unwatched
+        from sniperforge.trading.trade_executor import TradeExecutor
+        from sniperforge.trading.transaction_guard import TransactionGuard
+
+        settings = self.settings
+        policy = ExecutorPolicy(
+            beacon=Address(BUSY_ADDRESS),
+            entry_slippage_bps=settings.entry_slippage_bps,
+            exit_slippage_bps=settings.exit_slippage_bps,
+            max_fee_lamports=settings.max_network_fee_lamports,
+            max_tip_lamports=settings.max_tip_lamports,
+            max_attempts=settings.max_attempts,
+            deadline=timedelta(seconds=settings.trade_deadline_s),
+            lease=timedelta(seconds=settings.lease_s),
+            large_trade_usd=settings.large_trade_usd,
+            has_second_node=len(settings.effective_rpc_urls) > 1,
+        )
+        return TradeExecutor(
+            store=self.store,
+            chain=self.chain,
+            exchange=self.exchange,
+            codec=self.codec,
+            signer=self.wallets,
+            tokens=TradableTokens(self.tokens, settings.allow_tokens),
+            judge=self.judge,
+            guard=TransactionGuard(self.guard_policy),
+            clock=self.clock,
+            policy=policy,
+            owner=owner,
+            watch=watch or unwatched,
+        )
 
 
 def build(settings: Settings, *, ask_passphrase: Callable[[], str] | None = None) -> Services:

@@ -40,6 +40,10 @@ Network = Literal["sandbox", "devnet", "mainnet"]
 JupiterPlan = Literal["keyless", "free", "developer", "launch", "pro"]
 
 
+BUSY_ADDRESS = "JUP6LkbZbjS1jKKwapdHNy74zcZ3tLUZoi5QNyVTaV4"
+"""Jupiter's aggregator is named by transactions of nearly every block: a source of controls for proofs of death."""
+
+
 class NetworkDefaults(BaseModel):
     """Addresses of a network when the settings name none."""
 
@@ -135,6 +139,46 @@ class Settings(BaseSettings):
         gt=0,
         le=10_000,
         description="An on-chain price less certain than this share of itself is no price.",
+    )
+    entry_slippage_bps: int = Field(
+        100,
+        ge=1,
+        le=5_000,
+        description="How much worse than the independent price an entry may be at most, costs included.",
+    )
+    exit_slippage_bps: int = Field(
+        300, ge=1, le=10_000, description="The same for an exit, which must get out but not be robbed."
+    )
+    single_source_slippage_bps: int = Field(
+        50,
+        ge=1,
+        le=5_000,
+        description="The tighter cap for entries in tokens that only Jupiter prices, since nothing checks it there.",
+    )
+    price_divergence_bps: int = Field(
+        100,
+        ge=1,
+        le=5_000,
+        description="Beyond this distance of Jupiter's price from the oracle's, entries are denied.",
+    )
+    price_jump_bps: int = Field(
+        2_000,
+        ge=1,
+        le=10_000,
+        description="A price this far from the last one seen is no price until it is seen again.",
+    )
+    price_max_slots_behind: int = Field(
+        600, ge=1, description="A Jupiter price from this many slots ago is stale (600 slots are two minutes)."
+    )
+    max_network_fee_lamports: int = Field(
+        1_000_000, ge=5_000, description="Most that base and priority fee of one transaction may cost together."
+    )
+    max_tip_lamports: int = Field(1_000_000, ge=0, description="Most that one transaction may tip.")
+    max_attempts: int = Field(5, ge=1, le=50, description="How many transactions one trade may sign before it fails.")
+    trade_deadline_s: int = Field(300, ge=10, description="How long after the decision a trade may still be signed.")
+    lease_s: int = Field(30, ge=1, description="How long one worker has a trade to itself before another may look.")
+    large_trade_usd: int = Field(
+        10_000, ge=0, description="From this value on a second node must agree before a transaction is called dead."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event logged.")
     log_format: Literal["auto", "console", "json"] = Field(

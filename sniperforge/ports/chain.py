@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -198,6 +198,7 @@ class SigningView:
         slot: The slot of that height.
         balances_slot: No balance here is from before this slot; a later transaction may already be counted in it.
         accounts: In the order asked; None where none exists.
+        lookup_tables: Contents of the lookup tables asked about.
         token_accounts: All token accounts of the wallet asked about.
         control: The newest finalized transaction that names the beacon, if any (rule *controls*).
     """
@@ -208,6 +209,7 @@ class SigningView:
     slot: int
     balances_slot: int
     accounts: tuple[AccountInfo | None, ...]
+    lookup_tables: Mapping[Address, tuple[Address, ...]]
     token_accounts: tuple[TokenAccount, ...]
     control: SignatureRecord | None
 
@@ -296,17 +298,25 @@ class ChainReader(Protocol):
         ...
 
     def signing_view(
-        self, *, blockhash: str, wallet: Address, accounts: Sequence[Address], beacon: Address
+        self,
+        *,
+        blockhash: str,
+        wallet: Address,
+        lookup_tables: Sequence[Address],
+        accounts: Sequence[Address],
+        beacon: Address,
     ) -> SigningView:
         """Everything that must be known before signing, from one node in one request.
 
         Args:
             blockhash: The transaction's.
             wallet: Whose token accounts are listed.
-            accounts: Further accounts (up to 100).
+            lookup_tables: Tables whose contents are needed.
+            accounts: Further accounts (with the tables up to 100).
             beacon: A busy address, whose newest finalized transaction serves as a control.
 
         Raises:
+            RpcRejectedError: A table does not exist or is no lookup table.
             NodeBehindError: The node answered about the height from an earlier slot than about the blockhash.
         """
         ...

@@ -33,6 +33,14 @@ class TransactionCodec(Protocol):
         """
         ...
 
+    def recent_blockhash(self, transaction: bytes) -> str:
+        """The blockhash (or nonce value) of a transaction, before its lookup tables are known.
+
+        Raises:
+            CodecError: Not a transaction.
+        """
+        ...
+
     def decode(self, transaction: bytes, lookup_tables: LookupTables) -> DecodedTransaction:
         """A serialized transaction (signatures may be empty) in our words.
 

@@ -110,6 +110,31 @@ def refusals(token: ResolvedToken, allow: Collection[str]) -> tuple[TokenWarning
     )
 
 
+class TradableTokens:
+    """`ports.tokens.TokenFacts` of a directory and the tokens that are allowed in spite of their dangers.
+
+    Args:
+        directory: Tokens, checked against the chain.
+        allow: The setting `allow_tokens`.
+    """
+
+    def __init__(self, directory: TokenDirectory, allow: Collection[str]) -> None:
+        self._directory = directory
+        self._allow = allow
+        self._decimals: dict[Mint, int] = {}
+
+    def decimals(self, mint: Mint) -> int:
+        """Digits after the point; asked once, since they never change."""
+        if mint not in self._decimals:
+            self._decimals[mint] = self._directory.resolve(mint).decimals
+        return self._decimals[mint]
+
+    def require_tradable(self, mints: Sequence[Mint]) -> None:
+        """Refuse what is dangerous and not allowed."""
+        for token in self._directory.resolve_all(list(mints)):
+            require_tradable(token, self._allow)
+
+
 def require_tradable(token: ResolvedToken, allow: Collection[str]) -> None:
     """Refuse a dangerous token; see `refusals`.
 

@@ -234,7 +234,9 @@ def test_what_a_signature_stands_on_comes_in_one_answer(world: World) -> None:
     fresh = world.chain.latest_blockhash()
     nobody = somebody()
     before = world.chain.block_height(Commitment.CONFIRMED)
-    view = world.chain.signing_view(blockhash=fresh.blockhash, wallet=payer, accounts=[nobody, payer], beacon=payer)
+    view = world.chain.signing_view(
+        blockhash=fresh.blockhash, wallet=payer, lookup_tables=[world.table], accounts=[nobody, payer], beacon=payer
+    )
     assert view.blockhash_valid
     assert before <= view.block_height <= world.chain.block_height(Commitment.CONFIRMED)
     assert view.slot > view.block_height
@@ -242,11 +244,15 @@ def test_what_a_signature_stands_on_comes_in_one_answer(world: World) -> None:
     assert absent is None
     assert found is not None
     assert found.address == payer
+    assert set(view.lookup_tables) == {world.table}
+    assert Address(USDC) in view.lookup_tables[world.table]
     assert {(token.mint, token.owner) for token in view.token_accounts} >= {(USDC, payer)}
     assert view.control is not None
     assert view.control.signature == control
     assert view.control.slot <= view.slot
-    stranger = world.chain.signing_view(blockhash=somebody(), wallet=nobody, accounts=[], beacon=nobody)
+    stranger = world.chain.signing_view(
+        blockhash=somebody(), wallet=nobody, lookup_tables=[], accounts=[], beacon=nobody
+    )
     assert (stranger.blockhash_valid, stranger.token_accounts, stranger.control) == (False, (), None)
 
 

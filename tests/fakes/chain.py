@@ -191,7 +191,13 @@ class FakeReader:
         return {table: self._chain.tables[table] for table in tables}
 
     def signing_view(
-        self, *, blockhash: str, wallet: Address, accounts: Sequence[Address], beacon: Address
+        self,
+        *,
+        blockhash: str,
+        wallet: Address,
+        lookup_tables: Sequence[Address],
+        accounts: Sequence[Address],
+        beacon: Address,
     ) -> SigningView:
         control = self.signatures_for_address(beacon, limit=1)
         return SigningView(
@@ -201,6 +207,7 @@ class FakeReader:
             slot=self.slot(Commitment.CONFIRMED),
             balances_slot=self.slot(Commitment.CONFIRMED),
             accounts=self.accounts(accounts),
+            lookup_tables=self.lookup_tables(lookup_tables),
             token_accounts=self.token_accounts(wallet),
             control=control[0] if control else None,
         )

@@ -59,6 +59,10 @@ class SoldersCodec:
         message = _parse(transaction).message
         return tuple(Address(str(lookup.account_key)) for lookup in _lookups(message))
 
+    def recent_blockhash(self, transaction: bytes) -> str:
+        """See `TransactionCodec.recent_blockhash`."""
+        return str(_parse(transaction).message.recent_blockhash)
+
     def decode(self, transaction: bytes, lookup_tables: LookupTables) -> DecodedTransaction:
         """See `TransactionCodec.decode`."""
         parsed = _parse(transaction)

@@ -191,10 +191,16 @@ class Reader(ABC):
         return decode_lookup_tables(tables, self.accounts(tables))
 
     def signing_view(
-        self, *, blockhash: str, wallet: Address, accounts: Sequence[Address], beacon: Address
+        self,
+        *,
+        blockhash: str,
+        wallet: Address,
+        lookup_tables: Sequence[Address],
+        accounts: Sequence[Address],
+        beacon: Address,
     ) -> SigningView:
         """Everything that must be known before signing, from one node in one request."""
-        asked = _at_most(MAX_ACCOUNTS, accounts, "getMultipleAccounts", "addresses")
+        asked = _at_most(MAX_ACCOUNTS, [*lookup_tables, *accounts], "getMultipleAccounts", "addresses")
         confirmed = {"commitment": Commitment.CONFIRMED.value}
         parsed = {**confirmed, "encoding": "jsonParsed"}
         calls: list[tuple[str, list[Any]]] = [
@@ -225,6 +231,7 @@ class Reader(ABC):
             )
         slot = found.context_slot()
         items = found["value"].items(len(asked))
+        infos = tuple(account_info(Address(address), slot, item) for address, item in zip(asked, items, strict=True))
         controls = tuple(signature_record(item) for item in history.items())
         return SigningView(
             node=epoch.node,
@@ -232,7 +239,8 @@ class Reader(ABC):
             block_height=epoch["blockHeight"].integer(),
             slot=height_slot,
             balances_slot=min(slot, *(answer.context_slot() for answer in held)),
-            accounts=tuple(account_info(address, slot, item) for address, item in zip(accounts, items, strict=True)),
+            accounts=infos[len(lookup_tables) :],
+            lookup_tables=decode_lookup_tables(lookup_tables, infos[: len(lookup_tables)]),
             token_accounts=tuple(token_account(item) for answer in held for item in answer["value"].items()),
             control=controls[0] if controls else None,
         )

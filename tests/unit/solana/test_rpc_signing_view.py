@@ -38,7 +38,7 @@ def epoch(*, slot: int) -> Reply:
 
 
 def view(chain: SolanaChain) -> SigningView:
-    return chain.signing_view(blockhash=BLOCKHASH, wallet=WALLET, accounts=[WALLET], beacon=BEACON)
+    return chain.signing_view(blockhash=BLOCKHASH, wallet=WALLET, lookup_tables=[], accounts=[WALLET], beacon=BEACON)
 
 
 def test_everything_is_asked_in_one_request(serve: Serve, connect: Connect) -> None:

@@ -1,0 +1,104 @@
+"""What the executor is told: limits, patience, and what a trade is asked to be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+
+from sniperforge.domain.ids import IntentKey
+from sniperforge.domain.intent import ExposureEffect, TradeIntent
+from sniperforge.domain.money import Address, Mint
+
+BLOCKHASH_LIFE_BLOCKS = 150
+"""Blocks for which a blockhash is accepted (`MAX_PROCESSING_AGE`; unchanged by this year's shorter slots)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorPolicy:
+    """Limits and patience of the executor. Nothing here ever proves anything (rule *no-timeout*).
+
+    Attributes:
+        beacon: A busy address whose newest finalized transaction serves as a control (rule *controls*).
+        entry_slippage_bps: Default cap of entries against the independent price, costs included.
+        exit_slippage_bps: The same for exits.
+        max_fee_lamports: Base and priority fee of one transaction.
+        max_tip_lamports: Tip of one transaction.
+        max_attempts: Signed transactions one intent may have.
+        deadline: How long after its decision an intent may still be signed.
+        lease: How long one worker has an intent to itself. It saves work, it is not what keeps us safe.
+        retry_after: Pause after a refusal or failure before anything was signed.
+        resend_every: Pause between two sendings of the same bytes.
+        poll_every: Pause between two looks at the chain.
+        repost_for: How long after signing `/execute` may be asked about the same bytes (two minutes, Jupiter's docs).
+        watch_for: How long an EXPIRED attempt is still asked about.
+        large_trade_usd: From this value on a second node must agree that a transaction is dead.
+        has_second_node: Whether one is configured.
+        excluded_routers: Routers whose orders cannot be signed: their id is not ours, or they cannot be read.
+    """
+
+    beacon: Address
+    entry_slippage_bps: int
+    exit_slippage_bps: int
+    max_fee_lamports: int
+    max_tip_lamports: int
+    max_attempts: int
+    deadline: timedelta
+    lease: timedelta
+    large_trade_usd: int
+    has_second_node: bool
+    retry_after: timedelta = timedelta(seconds=2)
+    resend_every: timedelta = timedelta(seconds=2)
+    poll_every: timedelta = timedelta(milliseconds=400)
+    repost_for: timedelta = timedelta(minutes=2)
+    watch_for: timedelta = timedelta(days=1)
+    excluded_routers: tuple[str, ...] = ("jupiterz", "dflow", "okx")
+
+    def slippage_cap_bps(self, effect: ExposureEffect) -> int:
+        """The default cap of this kind of trade."""
+        return self.entry_slippage_bps if effect is ExposureEffect.ENTRY else self.exit_slippage_bps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeRequest:
+    """What somebody wants traded.
+
+    Attributes:
+        key: What was decided; the same key is the same trade, for ever.
+        input_raw: Base units, or None for all that is free.
+        max_slippage_bps: Tighter cap than the default; it can never widen it.
+        min_out_per_input: Worst acceptable price: output base units per input base unit.
+        deadline: Shorter patience than the default.
+    """
+
+    key: IntentKey
+    wallet: Address
+    input_mint: Mint
+    output_mint: Mint
+    input_raw: int | None
+    effect: ExposureEffect
+    max_slippage_bps: int | None = None
+    min_out_per_input: Decimal | None = None
+    deadline: timedelta | None = None
+
+
+class Until(StrEnum):
+    """How long `run` stays with a trade."""
+
+    CONFIRMED = "confirmed"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an intent stands after one ring of the bell.
+
+    Attributes:
+        wait: When it is worth looking again.
+        settled: Nothing will change any more: its fill is final, or it ended without one.
+    """
+
+    intent: TradeIntent
+    wait: timedelta
+    settled: bool

@@ -1,0 +1,625 @@
+"""The life of a trade: decided once, landed exactly once or provably not at all (ARCHITECTURE, section 2).
+
+This is the only code that signs or sends. Its rules, by the names of the design:
+
+- *persist-first*: the attempt is committed before its first byte leaves; what is simulated is unsigned; after a commit
+  whose outcome is unknown nothing is sent.
+- *fence-insert*: one transaction finds the intent still EXECUTING and claimed as read, neither halted nor cancelled,
+  reserves its funds, and inserts the attempt; a unique index allows one live attempt.
+- *fence-end*: an intent ends only in a transaction that sees every attempt dead.
+- *signed-is-sent*: a SIGNED attempt may have been sent, so it is settled like a sent one.
+- *own-bound*: our own node calls the blockhash valid at height h; the bound is max(quoted, h + 150).
+- *no-undying*, and everything else about the bytes: the guard.
+- *height-then-status*, *controls*, *no-timeout*: `mortality`.
+- *final-evidence*, *book-once*: `settlement`.
+
+No network call happens inside a database transaction, and no retry wraps anything that signs or sends: what has to
+happen again is found in the books by the next ring of the bell.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sniperforge.domain.ids import IntentId, attempt_id, intent_id
+from sniperforge.domain.intent import (
+    LIVE_ATTEMPT_STATES,
+    Attempt,
+    AttemptState,
+    ExposureEffect,
+    IntentKind,
+    IntentState,
+    SendPath,
+    TradeIntent,
+)
+from sniperforge.domain.money import Signature, checked_raw
+from sniperforge.errors import (
+    CodecError,
+    CommitOutcomeUnknownError,
+    ConflictError,
+    ExecuteOutcomeUnknownError,
+    GuardRefusedError,
+    InvalidInputError,
+    ProtocolError,
+    RateLimitedError,
+    RetryableError,
+    SniperForgeError,
+    TerminalError,
+    WalletError,
+)
+from sniperforge.ports.chain import Chain, Commitment, LandedTransaction
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.codec import TransactionCodec
+from sniperforge.ports.exchange import Exchange, ExecuteAnswer, ExecuteHint
+from sniperforge.ports.records import Event, Severity, TradingMode
+from sniperforge.ports.signer import Signer
+from sniperforge.ports.store import Books, Store
+from sniperforge.ports.tokens import TokenFacts
+from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
+from sniperforge.trading.funds import reserve
+from sniperforge.trading.mortality import Fate, Mortality
+from sniperforge.trading.preparation import Preparation, Prepared
+from sniperforge.trading.price_judge import PriceJudge
+from sniperforge.trading.progress import Progress, Step, Watch, unwatched
+from sniperforge.trading.settlement import Settlement
+from sniperforge.trading.transaction_guard import TransactionGuard
+
+_AT_ONCE = timedelta(0)
+
+
+class TradeExecutor:
+    """Carries decided trades to their end. Any number of executors may work on the same books at once.
+
+    Args:
+        store: The books.
+        chain: Solana.
+        exchange: Jupiter.
+        codec: Bytes to words and back.
+        signer: The keys.
+        tokens: Decimals and dangers of tokens.
+        judge: The independent price.
+        guard: What must be true before a signature.
+        clock: Time, for pacing and deadlines only.
+        policy: Limits and patience.
+        owner: Who this is, for leases; unique per process.
+        watch: Called at every step.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        chain: Chain,
+        exchange: Exchange,
+        codec: TransactionCodec,
+        signer: Signer,
+        tokens: TokenFacts,
+        judge: PriceJudge,
+        guard: TransactionGuard,
+        clock: Clock,
+        policy: ExecutorPolicy,
+        owner: str,
+        watch: Watch = unwatched,
+    ) -> None:
+        self._store = store
+        self._chain = chain
+        self._exchange = exchange
+        self._codec = codec
+        self._signer = signer
+        self._tokens = tokens
+        self._clock = clock
+        self._policy = policy
+        self._owner = owner
+        self._watch = watch
+        self._settlement = Settlement(store=store, clock=clock, tip_accounts=guard.policy.tip_accounts)
+        self._mortality = Mortality(chain=chain, clock=clock, beacon=policy.beacon)
+        self._preparation = Preparation(
+            store=store,
+            chain=chain,
+            exchange=exchange,
+            codec=codec,
+            tokens=tokens,
+            judge=judge,
+            guard=guard,
+            policy=policy,
+            reached=self._reached,
+        )
+
+    # ---- deciding
+
+    def decide(self, request: TradeRequest) -> TradeIntent:
+        """Write a decision. The same key again is the same trade: nothing new is written.
+
+        Raises:
+            InvalidInputError: It cannot be a trade; `problems` lists every reason.
+            TokenError: A token is dangerous.
+            ConflictError: This key was decided with other terms.
+        """
+        problems = _problems(request)
+        if problems:
+            raise InvalidInputError("; ".join(problems), subject="trade", problems=tuple(problems))
+        self._tokens.require_tradable((request.input_mint, request.output_mint))
+        now = self._clock.now()
+        with self._store.write() as books:
+            known = books.intents.get_by_key(request.key)
+            if known is not None:
+                if not _same_terms(known, request):
+                    raise ConflictError("this key was decided with other terms", subject=request.key)
+                return known
+            if books.wallets.get(request.wallet) is None:
+                raise InvalidInputError(
+                    "the books do not know this wallet", subject=request.wallet, fix="Run `sniperforge reconcile` first"
+                )
+            intent = self._intent(request, now, books.system.get().epoch)
+            books.intents.add(intent)
+            _tell(books, intent, "intent.decided", "decided", now)
+        self._reached(intent.id, Step.DECIDED, f"decided as {intent.key}")
+        return intent
+
+    def cancel(self, intent: IntentId) -> TradeIntent:
+        """Ask for a trade to end. One whose transaction is signed is settled first: it may still land."""
+        with self._store.write() as books:
+            found = books.intents.lock(intent)
+            if found is None:
+                raise InvalidInputError("there is no such trade", subject=intent)
+            if found.state not in (IntentState.PENDING, IntentState.EXECUTING) or found.cancel_requested_at is not None:
+                return found
+            now = self._clock.now()
+            _tell(books, found, "intent.cancel_requested", "cancellation asked for", now)
+            return books.intents.change(found, at=now, cancel_requested_at=now)
+
+    # ---- carrying on
+
+    def run(self, intent: IntentId, *, until: Until = Until.SETTLED) -> TradeIntent:
+        """Stay with a trade until it is confirmed, or settled for good."""
+        while True:
+            standing = self.advance(intent)
+            done = standing.settled or (until is Until.CONFIRMED and standing.intent.state is IntentState.FILLED)
+            if done:
+                return standing.intent
+            self._clock.sleep(standing.wait.total_seconds())
+
+    def advance(self, intent: IntentId) -> Standing:
+        """One ring of the bell: do what can be done for this trade now. Doing it twice, late or never is harmless.
+
+        Raises:
+            InvalidInputError: There is no such trade.
+            RetryableError: Books or chain cannot be reached; nothing is lost.
+        """
+        found, attempts = self._read(intent)
+        live = next((attempt for attempt in attempts if attempt.state in LIVE_ATTEMPT_STATES), None)
+        if live is not None:
+            return self._settle(found, live)
+        if found.state not in (IntentState.PENDING, IntentState.EXECUTING):
+            return Standing(found, self._policy.poll_every, settled=True)
+        return self._try(found)
+
+    def look_again(self, attempt: Attempt) -> None:
+        """Ask once more about an EXPIRED attempt. If it landed after all, that is booked, loudly."""
+        landed = self._chain.transaction(attempt.signature, Commitment.FINALIZED)
+        if landed is None:
+            return
+        if landed.err is None:
+            self._settlement.finalized(attempt, landed)
+        else:
+            self._settlement.late_failure(attempt, landed)
+
+    # ---- a new attempt
+
+    def _try(self, intent: TradeIntent) -> Standing:
+        now = self._clock.now()
+        if intent.next_attempt_at > now:
+            return Standing(intent, intent.next_attempt_at - now, settled=False)
+        if (
+            intent.lease_owner not in (None, self._owner)
+            and intent.lease_until is not None
+            and intent.lease_until > now
+        ):
+            return Standing(intent, intent.lease_until - now, settled=False)
+        try:
+            claimed = self._claim(intent, now)
+            if claimed.state is not IntentState.EXECUTING:
+                return self._standing(claimed.id)
+            prepared = self._preparation.prepare(claimed)
+            attempt = self._sign_and_persist(claimed, prepared)
+        except ConflictError:
+            # Somebody else is at it, or it was halted or cancelled meanwhile. The books say which.
+            return self._standing(intent.id, wait=self._policy.poll_every)
+        except CommitOutcomeUnknownError:
+            # Persist-first: the attempt may or may not be in the books. Nothing is sent; whoever looks next, knows.
+            return self._standing(intent.id, wait=self._policy.poll_every)
+        except SniperForgeError as error:
+            return self._set_back(intent.id, error)
+        self._send(attempt)
+        return self._settle(*self._reread(attempt))
+
+    def _claim(self, intent: TradeIntent, now: datetime) -> TradeIntent:
+        """Take the intent, or end it if nothing may be signed for it any more."""
+        with self._store.write() as books:
+            current = books.intents.lock(intent.id)
+            if current is None or current.version != intent.version:
+                raise ConflictError("the trade changed since it was read", subject=intent.id)
+            claimed = self._ended(books, current, now) or self._claimed(books, current, now)
+        if claimed.state is IntentState.EXECUTING:
+            self._reached(claimed.id, Step.CLAIMED, "claimed")
+        elif claimed.state is not IntentState.PENDING:
+            self._reached(claimed.id, Step.ENDED, f"{claimed.state.value}: {claimed.reason}")
+        return claimed
+
+    def _claimed(self, books: Books, intent: TradeIntent, now: datetime) -> TradeIntent:
+        waiting = _halted(books, intent)
+        if waiting is not None:
+            return books.intents.change(
+                intent,
+                at=now,
+                state=None if intent.state is IntentState.PENDING else IntentState.PENDING,
+                next_attempt_at=now + self._policy.retry_after,
+                reason_code="halted",
+                reason=waiting,
+            )
+        return books.intents.change(
+            intent,
+            at=now,
+            state=None if intent.state is IntentState.EXECUTING else IntentState.EXECUTING,
+            lease_owner=self._owner,
+            lease_until=now + self._policy.lease,
+        )
+
+    def _ended(self, books: Books, intent: TradeIntent, now: datetime) -> TradeIntent | None:
+        """End an intent for which nothing may be signed any more (rule *fence-end*: it has no live attempt)."""
+        if any(attempt.state in LIVE_ATTEMPT_STATES for attempt in books.attempts.of_intent(intent.id)):
+            raise ConflictError("it has a live attempt", subject=intent.id)
+        if intent.cancel_requested_at is not None:
+            return self._end(books, intent, IntentState.CANCELLED, "cancelled", "cancelled on request", now)
+        because = f" (last: {intent.reason})" if intent.reason else ""
+        if intent.deadline_at <= now:
+            told = f"its deadline passed{because}. Decide it again if it is still wanted"
+            return self._end(books, intent, IntentState.FAILED, "deadline", told, now)
+        if intent.attempts_made >= intent.max_attempts:
+            told = f"{intent.attempts_made} transactions did not swap{because}. Widen its limits, or try later"
+            return self._end(books, intent, IntentState.FAILED, "attempts", told, now)
+        return None
+
+    def _end(
+        self, books: Books, intent: TradeIntent, state: IntentState, code: str, reason: str, now: datetime
+    ) -> TradeIntent:
+        ended = books.intents.change(
+            intent, at=now, state=state, reason_code=code, reason=reason, lease_owner=None, lease_until=None
+        )
+        _tell(books, ended, f"intent.{state.value}", reason, now)
+        return ended
+
+    def _sign_and_persist(self, intent: TradeIntent, prepared: Prepared) -> Attempt:
+        """Sign, and commit the attempt with everything it may use up, before a byte of it leaves."""
+        decoded = prepared.transaction
+        signature = self._signer.sign(intent.wallet, decoded.message)
+        signed = self._codec.assemble(decoded.message, {intent.wallet: signature})
+        self._reached(intent.id, Step.SIGNED, f"signed {signature}")
+        now = self._clock.now()
+        with self._store.write() as books:
+            current = books.intents.lock(intent.id)
+            if current is None or current.version != intent.version or current.state is not IntentState.EXECUTING:
+                raise ConflictError("the trade changed while it was prepared", subject=intent.id)
+            wallet = books.wallets.lock(intent.wallet)
+            system = books.system.hold()
+            if wallet is None or system.epoch != intent.epoch or _halted(books, current) is not None:
+                raise ConflictError("trading was halted while it was prepared", subject=intent.id)
+            attempt = _attempt(current, prepared, signature, signed, now)
+            books.attempts.add(attempt)
+            reserve(books, attempt, prepared.need, balances=prepared.balances, at=now)
+            for price in prepared.valuation.observed:
+                books.prices.observe(price)
+            books.intents.change(
+                current, at=now, attempts_made=current.attempts_made + 1, lease_until=now + self._policy.lease
+            )
+            _tell(books, current, "attempt.signed", f"signed {signature}", now, attempt=attempt)
+        self._reached(intent.id, Step.PERSISTED, "committed before its first byte leaves")
+        return attempt
+
+    def _set_back(self, intent: IntentId, error: SniperForgeError) -> Standing:
+        """Nothing was signed: wait and try again, or end it, as the error says. Either way the books say why."""
+        ends = isinstance(error, TerminalError) and not isinstance(
+            error, (GuardRefusedError, WalletError, ProtocolError, CodecError)
+        )
+        now = self._clock.now()
+        with self._store.write() as books:
+            current = books.intents.lock(intent)
+            attempts = books.attempts.of_intent(intent)
+            busy = any(attempt.state in LIVE_ATTEMPT_STATES for attempt in attempts)
+            if current is None or busy or current.lease_owner != self._owner:
+                return self._standing_of(current, intent)
+            for price in error.details.get("observed", ()):
+                books.prices.observe(price)
+            pause = self._pause(error, now)
+            if ends:
+                after = self._end(books, current, IntentState.FAILED, type(error).__name__, str(error), now)
+            else:
+                after = books.intents.change(
+                    current,
+                    at=now,
+                    state=IntentState.PENDING if current.state is IntentState.EXECUTING else None,
+                    next_attempt_at=now + pause,
+                    lease_owner=None,
+                    lease_until=None,
+                    reason_code=type(error).__name__,
+                    reason=str(error),
+                )
+                severity = Severity.WARNING if isinstance(error, GuardRefusedError) else Severity.INFO
+                _tell(books, after, "intent.set_back", str(error), now, severity=severity)
+        self._reached(intent, Step.ENDED if ends else Step.REQUEUED, f"nothing was signed: {error}")
+        return Standing(after, pause, settled=ends)
+
+    def _pause(self, error: SniperForgeError, now: datetime) -> timedelta:
+        if isinstance(error, RateLimitedError) and error.retry_at is not None:
+            return max(self._policy.retry_after, error.retry_at - now)
+        return self._policy.retry_after
+
+    # ---- sending
+
+    def _send(self, attempt: Attempt, *, again: bool = False) -> None:
+        """Hand exactly the persisted bytes out. Whatever is answered, only the chain decides what became of them."""
+        self._reached(attempt.intent_id, Step.SENDING, "sending the same bytes again" if again else "sending")
+        if again:
+            self._chain.send(attempt.signed_transaction)
+        code, message = None, None
+        if attempt.request_id is not None and self._may_post(attempt):
+            try:
+                answer = self._exchange.execute(
+                    attempt.signed_transaction, attempt.request_id, attempt.quoted_last_valid_block_height
+                )
+                code, message = answer.code, _said(answer)
+            except (ExecuteOutcomeUnknownError, RetryableError, TerminalError) as error:
+                # Every failure on the way leaves the same question, and only the chain answers it.
+                message = str(error)
+        self._reached(attempt.intent_id, Step.ANSWERED, message or "handed to our nodes")
+        self._write_down(attempt, code, message)
+
+    def _may_post(self, attempt: Attempt) -> bool:
+        return self._clock.now() - attempt.created_at < self._policy.repost_for
+
+    def _write_down(self, attempt: Attempt, code: int | None, message: str | None) -> None:
+        now = self._clock.now()
+        with self._store.write() as books:
+            current = books.attempts.get(attempt.id)
+            if current is None or current.state not in (AttemptState.SIGNED, AttemptState.SENT):
+                return  # somebody saw it land (or die) meanwhile, which says more
+            books.attempts.change(
+                current,
+                at=now,
+                state=AttemptState.SENT if current.state is AttemptState.SIGNED else None,
+                sent_count=current.sent_count + 1,
+                last_sent_at=now,
+                execute_code=code if code is not None else current.execute_code,
+                execute_message=message if message is not None else current.execute_message,
+            )
+        self._reached(attempt.intent_id, Step.SENT, "sent")
+
+    # ---- settling
+
+    def _settle(self, intent: TradeIntent, attempt: Attempt) -> Standing:
+        """Find out what became of a signed transaction, and book it."""
+        if attempt.state is AttemptState.CONFIRMED:
+            return self._finalize(intent, attempt)
+        landed = self._chain.transaction(attempt.signature, Commitment.CONFIRMED)
+        if landed is not None:
+            self._reached(intent.id, Step.SEEN, f"landed in slot {landed.slot}")
+            return self._landed(intent, attempt, landed)
+        verdict = self._mortality.judge(attempt, needs_second_node=self._is_large(attempt))
+        if verdict.fate is Fate.DEAD:
+            self._reached(intent.id, Step.PROVEN, "proven that it can never land")
+            self._settlement.expired(attempt, verdict.evidence, watch_for=self._policy.watch_for)
+            self._reached(intent.id, Step.EXPIRED, "every reservation is released")
+            return self._standing(intent.id)
+        since = attempt.last_sent_at or attempt.created_at
+        if verdict.fate is Fate.UNKNOWN and self._clock.now() - since >= self._policy.resend_every:
+            self._send(attempt, again=True)
+        return self._standing(intent.id, wait=self._policy.poll_every)
+
+    def _landed(self, intent: TradeIntent, attempt: Attempt, landed: LandedTransaction) -> Standing:
+        if landed.err is None:
+            self._settlement.confirmed(attempt, landed)
+            self._reached(intent.id, Step.BOOKED, "booked, provisional until it is finalized")
+        else:
+            self._finish(intent, attempt)
+        return self._standing(intent.id, wait=self._policy.poll_every)
+
+    def _finalize(self, intent: TradeIntent, attempt: Attempt) -> Standing:
+        if not self._finish(intent, attempt):
+            if self._was_taken_back(attempt):
+                self._settlement.taken_back(attempt)
+                self._reached(intent.id, Step.REVERSED, "a fork took it back")
+            elif self._mortality.judge(attempt, needs_second_node=self._is_large(attempt)).fate is Fate.DEAD:
+                # Finalized history past its bound does not hold it, whatever a lagging node still shows.
+                self._settlement.taken_back(attempt)
+        return self._standing(intent.id, wait=self._policy.poll_every)
+
+    def _finish(self, intent: TradeIntent, attempt: Attempt) -> bool:
+        """Book the end if the transaction is finalized (rule *final-evidence*: the fill is read again)."""
+        final = self._chain.transaction(attempt.signature, Commitment.FINALIZED)
+        if final is None:
+            return False
+        if final.err is None:
+            self._settlement.finalized(attempt, final)
+            self._reached(intent.id, Step.FINALIZED, f"final in slot {final.slot}")
+        else:
+            self._settlement.reverted(attempt, final)
+            self._reached(intent.id, Step.REVERTED, f"landed with an error: {final.err}")
+        return True
+
+    def _was_taken_back(self, attempt: Attempt) -> bool:
+        """Whether a node past the landing's slot no longer knows it. If that is wrong, the fill is booked again."""
+        with self._chain.pinned() as node:
+            slot = node.slot(Commitment.CONFIRMED)
+            (status,) = node.signature_statuses([attempt.signature], search_history=True).statuses
+        return status is None and attempt.landed_slot is not None and slot > attempt.landed_slot
+
+    def _is_large(self, attempt: Attempt) -> bool:
+        if not self._policy.has_second_node or attempt.usd_per_input_unit is None:
+            return self._policy.has_second_node
+        return attempt.usd_per_input_unit * attempt.input_amount_raw >= self._policy.large_trade_usd
+
+    # ---- reading
+
+    def _read(self, intent: IntentId) -> tuple[TradeIntent, tuple[Attempt, ...]]:
+        with self._store.read() as books:
+            found = books.intents.get(intent)
+            if found is None:
+                raise InvalidInputError(
+                    "there is no such trade", subject=intent, fix="`sniperforge trades` lists the ones there are"
+                )
+            return found, books.attempts.of_intent(intent)
+
+    def _reread(self, attempt: Attempt) -> tuple[TradeIntent, Attempt]:
+        intent, attempts = self._read(attempt.intent_id)
+        return intent, next(one for one in attempts if one.id == attempt.id)
+
+    def _standing(self, intent: IntentId, *, wait: timedelta = _AT_ONCE) -> Standing:
+        found, attempts = self._read(intent)
+        alive = any(attempt.state in LIVE_ATTEMPT_STATES for attempt in attempts)
+        over = found.state not in (IntentState.PENDING, IntentState.EXECUTING)
+        if found.state is IntentState.PENDING:
+            wait = max(wait, found.next_attempt_at - self._clock.now())
+        return Standing(found, wait, settled=over and not alive)
+
+    def _standing_of(self, current: TradeIntent | None, intent: IntentId) -> Standing:
+        if current is None:
+            raise InvalidInputError("there is no such trade", subject=intent)
+        return Standing(current, self._policy.poll_every, settled=False)
+
+    def _intent(self, request: TradeRequest, now: datetime, epoch: int) -> TradeIntent:
+        cap = self._policy.slippage_cap_bps(request.effect)
+        patience = min(self._policy.deadline, request.deadline or self._policy.deadline)
+        return TradeIntent(
+            id=intent_id(request.key),
+            key=request.key,
+            kind=IntentKind.TRADE,
+            purpose=None,
+            effect=request.effect,
+            wallet=request.wallet,
+            input_mint=request.input_mint,
+            output_mint=request.output_mint,
+            input_amount_raw=request.input_raw,
+            path=SendPath.MANAGED,
+            state=IntentState.PENDING,
+            version=0,
+            epoch=epoch,
+            min_out_per_input=request.min_out_per_input,
+            max_slippage_bps=min(cap, request.max_slippage_bps or cap),
+            max_cost_bps=min(cap, request.max_slippage_bps or cap),
+            max_attempts=self._policy.max_attempts,
+            attempts_made=0,
+            deadline_at=now + patience,
+            next_attempt_at=now,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _reached(self, intent: IntentId, step: Step, text: str) -> None:
+        self._watch(Progress(intent, step, text))
+
+
+def _problems(request: TradeRequest) -> list[str]:
+    problems = []
+    if request.input_raw is not None:
+        try:
+            checked_raw(request.input_raw)
+        except InvalidInputError as error:
+            problems.append(str(error))
+        if request.input_raw == 0:
+            problems.append("amount: zero buys nothing")
+    if request.input_mint == request.output_mint:
+        problems.append("tokens: both are the same")
+    if request.max_slippage_bps is not None and not 0 < request.max_slippage_bps <= 10_000:
+        problems.append(f"max_slippage_bps: {request.max_slippage_bps} is not between 1 and 10000")
+    if request.min_out_per_input is not None and request.min_out_per_input <= 0:
+        problems.append(f"min_out_per_input: {request.min_out_per_input} is not above zero")
+    if request.deadline is not None and request.deadline <= timedelta(0):
+        problems.append("deadline: it has passed already")
+    return problems
+
+
+def _same_terms(intent: TradeIntent, request: TradeRequest) -> bool:
+    return (intent.wallet, intent.input_mint, intent.output_mint, intent.input_amount_raw, intent.effect) == (
+        request.wallet,
+        request.input_mint,
+        request.output_mint,
+        request.input_raw,
+        request.effect,
+    ) and intent.min_out_per_input == request.min_out_per_input
+
+
+def _halted(books: Books, intent: TradeIntent) -> str | None:
+    """Why nothing may be signed for this intent now, or None. The stricter of system and wallet holds."""
+    system, wallet = books.system.get(), books.wallets.get(intent.wallet)
+    told = [("trading", system.mode, system.reason)]
+    if wallet is not None:
+        told.append((f"wallet {wallet.name}", wallet.mode, wallet.mode_reason))
+    for name, mode, reason in told:
+        stops = mode is TradingMode.HALTED or (mode is TradingMode.REDUCING and intent.effect is ExposureEffect.ENTRY)
+        if stops:
+            return f"{name} is {mode.value}: {reason or 'no reason given'}. `sniperforge resume` lets it go on"
+    return None
+
+
+def _attempt(intent: TradeIntent, prepared: Prepared, signature: Signature, signed: bytes, now: datetime) -> Attempt:
+    number = intent.attempts_made + 1
+    order, valuation = prepared.order, prepared.valuation
+    return Attempt(
+        id=attempt_id(intent.id, number),
+        intent_id=intent.id,
+        number=number,
+        wallet=intent.wallet,
+        path=intent.path,
+        state=AttemptState.SIGNED,
+        version=0,
+        epoch=intent.epoch,
+        signature=signature,
+        signed_transaction=signed,
+        message_sha256=prepared.transaction.message_sha256,
+        blockhash=prepared.transaction.recent_blockhash,
+        quoted_last_valid_block_height=order.last_valid_block_height,
+        checked_block_height=prepared.checked_block_height,
+        bound_block_height=prepared.bound_block_height,
+        control_signature=prepared.control,
+        nonce_account=None,
+        nonce_value=None,
+        request_id=order.request_id,
+        router=order.router,
+        input_amount_raw=prepared.input_raw,
+        quoted_out_raw=order.out_raw,
+        min_out_raw=valuation.min_out_raw,
+        max_fee_lamports=prepared.need.fee_lamports,
+        usd_per_input_unit=valuation.usd_per_input_unit,
+        usd_per_output_unit=valuation.usd_per_output_unit,
+        usd_per_lamport=valuation.usd_per_lamport,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _said(answer: ExecuteAnswer) -> str:
+    hint = "" if answer.hint is ExecuteHint.LANDED else f" ({answer.fix})"
+    return f"/execute answered {answer.code}: {answer.meaning}{hint}"
+
+
+def _tell(
+    books: Books,
+    intent: TradeIntent,
+    kind: str,
+    message: str,
+    now: datetime,
+    *,
+    attempt: Attempt | None = None,
+    severity: Severity = Severity.INFO,
+) -> None:
+    books.events.add(
+        Event(
+            at=now,
+            kind=kind,
+            severity=severity,
+            message=message,
+            wallet=intent.wallet,
+            intent_id=intent.id,
+            attempt_id=attempt.id if attempt else None,
+        )
+    )
