@@ -32,6 +32,7 @@ class Step(StrEnum):
     REVERTED = "reverted"
     FINALIZED = "finalized"
     REQUEUED = "requeued"
+    WAITING = "waiting"
     ENDED = "ended"
 
 

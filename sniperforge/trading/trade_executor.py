@@ -40,6 +40,7 @@ from sniperforge.errors import (
     ExecuteOutcomeUnknownError,
     GuardRefusedError,
     InvalidInputError,
+    OutcomeUnknownError,
     ProtocolError,
     RateLimitedError,
     RetryableError,
@@ -171,9 +172,18 @@ class TradeExecutor:
     # ---- carrying on
 
     def run(self, intent: IntentId, *, until: Until = Until.SETTLED) -> TradeIntent:
-        """Stay with a trade until it is confirmed, or settled for good."""
+        """Stay with a trade until it is confirmed, or settled for good; books and nodes that are away are waited for.
+
+        Raises:
+            TerminalError: There is no such trade, or the books cannot be used as they are.
+        """
         while True:
-            standing = self.advance(intent)
+            try:
+                standing = self.advance(intent)
+            except (RetryableError, OutcomeUnknownError) as error:
+                self._reached(intent, Step.WAITING, f"waiting: {error}")
+                self._clock.sleep(self._policy.retry_after.total_seconds())
+                continue
             done = standing.settled or (until is Until.CONFIRMED and standing.intent.state is IntentState.FILLED)
             if done:
                 return standing.intent
@@ -185,6 +195,7 @@ class TradeExecutor:
         Raises:
             InvalidInputError: There is no such trade.
             RetryableError: Books or chain cannot be reached; nothing is lost.
+            CommitOutcomeUnknownError: The books may have committed; ring again.
         """
         found, attempts = self._read(intent)
         live = next((attempt for attempt in attempts if attempt.state in LIVE_ATTEMPT_STATES), None)
@@ -300,6 +311,8 @@ class TradeExecutor:
             current = books.intents.lock(intent.id)
             if current is None or current.version != intent.version or current.state is not IntentState.EXECUTING:
                 raise ConflictError("the trade changed while it was prepared", subject=intent.id)
+            if current.deadline_at <= now:
+                raise ConflictError("its deadline passed while it was prepared", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
             system = books.system.hold()
             if wallet is None or system.epoch != intent.epoch or _halted(books, current) is not None:
@@ -380,6 +393,7 @@ class TradeExecutor:
     def _write_down(self, attempt: Attempt, code: int | None, message: str | None) -> None:
         now = self._clock.now()
         with self._store.write() as books:
+            books.intents.lock(attempt.intent_id)  # everything that changes an attempt holds its intent
             current = books.attempts.get(attempt.id)
             if current is None or current.state not in (AttemptState.SIGNED, AttemptState.SENT):
                 return  # somebody saw it land (or die) meanwhile, which says more
