@@ -108,7 +108,7 @@ class Settlement:
                 finalized_at=now,
             )
             fill = books.fills.get(current.signature)
-            if fill is not None:
+            if fill is not None and fill.state is FillState.PROVISIONAL:
                 books.fills.change(fill, state=FillState.REVERSED)
                 rebuild_positions(books, intent)
             self._lines(books, current, landed, frozenset(), FillState.FINAL, now)
@@ -160,7 +160,8 @@ class Settlement:
         """An EXPIRED attempt landed after all, but with an error: only its fee is booked."""
         with self._store.write() as books:
             _, current = _locked(books, attempt)
-            if current.state is not AttemptState.EXPIRED or books.ledger.of_source(current.signature):
+            booked = any(line.state is FillState.FINAL for line in books.ledger.of_source(current.signature))
+            if current.state is not AttemptState.EXPIRED or booked:
                 return False
             now = self._clock.now()
             self._lines(books, current, landed, frozenset(), FillState.FINAL, now)
