@@ -6,6 +6,7 @@ no profit or loss for the excess.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal, localcontext
 
 from sniperforge.domain.intent import Attempt, Fill, TradeIntent
@@ -53,7 +54,12 @@ def _after(position: Position, attempt: Attempt, fill: Fill) -> Position:
             return position.bought(fill.output_raw, (value + costs).quantize(_CENT_FRACTION))
         sold = min(fill.input_raw, position.raw) if position.mint == fill.input_mint else 0
         if sold:
-            return position.sold(sold, (value * sold / fill.input_raw).quantize(_CENT_FRACTION))
+            after = position.sold(sold, (value * sold / fill.input_raw).quantize(_CENT_FRACTION))
+            return replace(
+                after,
+                cost_usd=after.cost_usd.quantize(_CENT_FRACTION),
+                realised_usd=after.realised_usd.quantize(_CENT_FRACTION),
+            )
     return position
 
 
