@@ -67,8 +67,8 @@ class Valuation:
         usd_per_lamport: The same for fees and rent; None when SOL has no price and is not part of the pair.
         cap_bps: The slippage cap in force after all rules, costs included.
         fair_out_raw: What the input is worth in base units of the output by the more cautious prices, rounded down.
-        min_out_raw: The least the trade must bring: the exact worth less the cap, rounded up, or the intent's own limit
-            if that is higher.
+        min_out_raw: The least the trade must bring, never 0: the exact worth less the cap, rounded up, or the intent's
+            own limit if that is higher.
         divergence_bps: How far the sources are apart, for the token where they are furthest (rounded up to hundredths);
             None when none of the two has prices of both.
         observed: Every fresh price, for `books.prices`.
@@ -221,7 +221,8 @@ class PriceJudge:
         usd_given = input_raw * max(sources.usd(input_mint)) / 10**input_decimals
         fair_out = usd_given / min(sources.usd(output_mint)) * 10**output_decimals
         cap_bps = self.cap_bps(input_mint, output_mint, effect=effect, max_slippage_bps=max_slippage_bps)
-        min_out_raw = math.ceil(fair_out * (_WHOLE_BPS - cap_bps) / _WHOLE_BPS)
+        # At least one: under a cap of everything nothing would be demanded, and a minimum of 0 guards nothing.
+        min_out_raw = max(1, math.ceil(fair_out * (_WHOLE_BPS - cap_bps) / _WHOLE_BPS))
         if min_out_per_input is not None:
             min_out_raw = max(min_out_raw, math.ceil(input_raw * Fraction(min_out_per_input)))
 

@@ -282,12 +282,15 @@ def test_a_price_that_goes_back_to_where_it_was_has_jumped_again(desk: Desk) -> 
             desk.remember(desk.value(CAT, SOL, 100).observed)
 
 
-def test_a_price_is_measured_by_its_own_source_only(desk: Desk) -> None:
-    desk.says(jupiter=PLAIN, oracle=PLAIN)
-    foreign = Price(mint=SOL, usd=Decimal(1), source="elsewhere", observed_at=START)
-    desk.remember([foreign, replace(foreign, mint=JUP, source="jupiter")])
+def test_a_price_is_measured_by_its_own_source_and_token_only(desk: Desk) -> None:
+    before = Price(mint=SOL, usd=Decimal(170), source="jupiter", observed_at=START)
+    desk.remember(
+        [before, replace(before, mint=JUP, source="pyth"), replace(before, usd=Decimal(1), source="elsewhere")]
+    )
 
-    assert desk.value(USDC, SOL, HUNDRED_USDC).fair_out_raw == 500_000_000
+    found = desk.says(jupiter={SOL: "204", USDC: "1"}, oracle={SOL: "204.9", USDC: "1"}).value(SOL, USDC, 10**9)
+
+    assert found.fair_out_raw == 204_900_000
 
 
 def test_a_jump_of_the_oracle_stops_an_entry(desk: Desk) -> None:
@@ -491,6 +494,12 @@ def test_what_is_worth_less_than_one_unit_still_demands_one(desk: Desk) -> None:
     found = desk.says(jupiter={USDC: "1", CAT: "1000000"}, oracle={USDC: "1"}).value(USDC, CAT, HUNDRED_USDC)
 
     assert (found.fair_out_raw, found.min_out_raw) == (0, 1)
+
+
+def test_a_cap_of_everything_still_demands_one_unit(desk: Desk) -> None:
+    desk.policy = replace(POLICY, exit_slippage_bps=10_000)
+
+    assert desk.says(jupiter=PLAIN, oracle=PLAIN).value(SOL, USDC, 10**9, effect=EXIT).min_out_raw == 1
 
 
 def test_a_worth_that_no_amount_can_hold_is_refused(desk: Desk) -> None:
