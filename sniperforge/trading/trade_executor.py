@@ -41,6 +41,7 @@ from sniperforge.errors import (
     GuardRefusedError,
     InvalidInputError,
     OutcomeUnknownError,
+    PriceDivergedError,
     ProtocolError,
     RateLimitedError,
     RetryableError,
@@ -325,6 +326,8 @@ class TradeExecutor:
             books.intents.change(
                 current, at=now, attempts_made=current.attempts_made + 1, lease_until=now + self._policy.lease
             )
+            for note in prepared.valuation.notes:
+                _tell(books, current, "price.noted", note, now, attempt=attempt, severity=Severity.WARNING)
             _tell(books, current, "attempt.signed", f"signed {signature}", now, attempt=attempt)
         self._reached(intent.id, Step.PERSISTED, "committed before its first byte leaves")
         return attempt
@@ -357,7 +360,8 @@ class TradeExecutor:
                     reason_code=type(error).__name__,
                     reason=str(error),
                 )
-                severity = Severity.WARNING if isinstance(error, GuardRefusedError) else Severity.INFO
+                loud = isinstance(error, GuardRefusedError | PriceDivergedError)
+                severity = Severity.WARNING if loud else Severity.INFO
                 _tell(books, after, "intent.set_back", str(error), now, severity=severity)
         self._reached(intent, Step.ENDED if ends else Step.REQUEUED, f"nothing was signed: {error}")
         return Standing(after, pause, settled=ends)
