@@ -194,7 +194,7 @@ class TransactionGuard:
             yield Refusal("spent", f"{spent} base units would leave, {terms.input_raw} were decided")
         if received < terms.min_out_raw:
             yield Refusal("received", f"{received} base units would arrive, the limit is {terms.min_out_raw}")
-        for mint in {*change.tokens, WSOL_MINT} - {terms.input_mint, terms.output_mint}:
+        for mint in sorted({*change.tokens, WSOL_MINT} - {terms.input_mint, terms.output_mint}):
             if change.of_asset(mint) < 0:
                 yield Refusal("untouched", f"{-change.of_asset(mint)} base units of {mint} would leave")
         tips = _tips(transaction, self._policy)
