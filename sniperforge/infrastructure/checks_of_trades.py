@@ -80,10 +80,7 @@ def landings_are_booked(evidence: Evidence) -> Iterator[Violation]:
         for case in evidence.books.cases:
             yield from _claims_without_landing(evidence, case)
     for case in evidence.books.cases:
-        if case.intent.state is IntentState.FILLED and not any(
-            fill.state is not FillState.REVERSED for fill in case.fills
-        ):
-            yield _case_violation(case, "it is filled, yet no fill of it is booked")
+        yield from _intent_and_fills(case)
     yield from _strangers_with_our_key(evidence)
 
 
@@ -104,9 +101,16 @@ def _good_landing(landed: Landed, attempt: Attempt, case: Case) -> _Broken:
     if differing:
         told = ", ".join(f"{name} is {value} and booked as {getattr(fill, name)}" for name, value in differing.items())
         yield f"its fill is not what the chain did: {told}", dict(differing)
-    ended = TERMINAL_INTENT_STATES | {IntentState.FILLED}  # I4 speaks of the first two
-    if case.intent.state not in ended:
-        yield f"its fill is final, yet the intent is {case.intent.state.value}", {"slot": landed.slot}
+
+
+def _intent_and_fills(case: Case) -> Iterator[Violation]:
+    """A fill and its intent's state are one commit, provisional or not. Of ended intents I4 speaks."""
+    filled = case.intent.state is IntentState.FILLED
+    counting = [fill for fill in case.fills if fill.state is not FillState.REVERSED]
+    if filled and not counting:
+        yield _case_violation(case, "it is filled, yet no fill of it is booked")
+    elif counting and not filled and case.intent.state not in TERMINAL_INTENT_STATES:
+        yield _case_violation(case, f"the fill {counting[0].signature} is booked, yet it is {case.intent.state.value}")
 
 
 def _expected(intent: TradeIntent, attempt: Attempt, landed: Landed) -> dict[str, str | int]:

@@ -77,9 +77,7 @@ def scan_for_secrets(blobs: Iterable[tuple[str, bytes]], secrets: Sequence[Secre
         blobs: Names and contents; read one at a time.
         secrets: What must not be there. They leave this function in no form.
     """
-    patterns = [
-        (secret.name, spelling, pattern) for secret in secrets for spelling, pattern in _spellings(secret.value)
-    ]
+    patterns = [(secret.name, spelling, pattern) for secret in secrets for pattern, spelling in _patterns(secret.value)]
     findings = []
     for number, (name, content) in enumerate(blobs, start=1):
         named = [_finding(f"the name of blob {number}", name.encode(), *one) for one in patterns]
@@ -92,6 +90,14 @@ def scan_for_secrets(blobs: Iterable[tuple[str, bytes]], secrets: Sequence[Secre
 def _finding(place: str, content: bytes, secret: str, spelling: str, pattern: re.Pattern[bytes]) -> Finding | None:
     found = pattern.search(content)
     return None if found is None else Finding(place, secret, spelling, found.start())
+
+
+def _patterns(value: bytes | str) -> Iterable[tuple[re.Pattern[bytes], str]]:
+    """Patterns and what to call them; spellings that come out the same go by the first one's name."""
+    patterns: dict[re.Pattern[bytes], str] = {}
+    for spelling, pattern in _spellings(value):
+        patterns.setdefault(pattern, spelling)
+    return patterns.items()
 
 
 def _spellings(value: bytes | str) -> Iterator[tuple[str, re.Pattern[bytes]]]:

@@ -298,10 +298,10 @@ class AuditWorld:
         amounts = {"input_raw": spent, "output_raw": got, "rent_paid_lamports": rent}
         return self._trade((WSOL_MINT, JUP), after, lines, amounts, **how)
 
-    def fail(self, *, name: str | None = None, booked: bool = True) -> Attempt:
+    def fail(self, *, booked: bool = True) -> Attempt:
         """A buy that lands with an error: the fee is gone, nothing else happened."""
         landed = self.land(self.keypair, self.purse.pay(-FEE), err='{"InstructionError":[3,{"Custom":6001}]}')
-        intent = self._intent(name, state=IntentState.FAILED)
+        intent = self._intent(state=IntentState.FAILED if booked else IntentState.EXECUTING)
         state = AttemptState.REVERTED if booked else AttemptState.SENT
         attempt = self._attempt(intent, landed, state=state, landed_slot=landed.slot if booked else None)
         self._book(intent, attempt, None, landed, [(NATIVE, K.FEE, -FEE)] if booked else [])
@@ -309,7 +309,7 @@ class AuditWorld:
 
     def expire(self) -> Attempt:
         """An attempt that never landed; its intent failed."""
-        intent = self._intent(None, state=IntentState.FAILED)
+        intent = self._intent(state=IntentState.FAILED)
         landed = self._never_landed()
         attempt = self._attempt(intent, landed, state=AttemptState.EXPIRED, landed_slot=None)
         self._book(intent, attempt, None, landed, [])
@@ -371,7 +371,7 @@ class AuditWorld:
     ) -> Attempt:
         landed = self.land(self.keypair, after, tip=tip)
         standing = IntentState.FILLED if booked else IntentState.EXECUTING
-        given = intent or self._intent(None, state=standing, input_mint=mints[0], output_mint=mints[1])
+        given = intent or self._intent(state=standing, input_mint=mints[0], output_mint=mints[1])
         final = {FillState.FINAL: AttemptState.FINALIZED, FillState.PROVISIONAL: AttemptState.CONFIRMED}[state]
         attempt = self._attempt(
             given,
@@ -385,8 +385,8 @@ class AuditWorld:
         self._book(given, attempt, replace(fill, **amounts) if booked else None, landed, lines if booked else [], state)
         return attempt
 
-    def _intent(self, name: str | None, **changes: Any) -> TradeIntent:
-        return an_intent(name or f"trade-{next(self._numbers)}", wallet=self.wallet, **changes)
+    def _intent(self, **changes: Any) -> TradeIntent:
+        return an_intent(f"trade-{next(self._numbers)}", wallet=self.wallet, **changes)
 
     def _attempt(self, intent: TradeIntent, landed: LandedTransaction, **changes: Any) -> Attempt:
         with self.store.read() as books:
