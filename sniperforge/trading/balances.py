@@ -90,11 +90,11 @@ def wallet_change(
         ProtocolError: The answer contradicts itself: lists of different lengths, an account listed twice, a token
             account that the transaction does not name, or one without owner.
     """
-    count = len(set(balances.accounts))
-    if (count, count) != (len(balances.pre_lamports), len(balances.post_lamports)) or count != len(balances.accounts):
+    listed, before_all, after_all = balances.accounts, balances.pre_lamports, balances.post_lamports
+    if len({len(listed), len(set(listed)), len(before_all), len(after_all)}) != 1:
         raise ProtocolError("pre and post balances do not fit the account list", subject="transaction balances")
-    before = dict(zip(balances.accounts, balances.pre_lamports, strict=True))
-    after = dict(zip(balances.accounts, balances.post_lamports, strict=True))
+    before = dict(zip(listed, before_all, strict=True))
+    after = dict(zip(listed, after_all, strict=True))
     tokens: dict[Mint, int] = {}
     locked = sum(after.get(account, 0) - before.get(account, 0) for account in nonce_accounts)
     for sign, side, lamports in ((-1, balances.pre_tokens, before), (1, balances.post_tokens, after)):
@@ -107,7 +107,7 @@ def wallet_change(
         native=after.get(wallet, 0) - before.get(wallet, 0),
         tokens=tokens,
         locked=locked,
-        fee_lamports=fee_lamports if balances.accounts and balances.accounts[0] == wallet else 0,
+        fee_lamports=fee_lamports if listed and listed[0] == wallet else 0,
         tip_lamports=sum(after[account] - before[account] for account in tip_accounts if account in before),
     )
 
