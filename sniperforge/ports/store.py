@@ -116,6 +116,10 @@ class Intents(Protocol):
         """The intent decided under this key, or None."""
         ...
 
+    def starting_with(self, prefix: str, limit: int) -> tuple[TradeIntent, ...]:
+        """Intents whose id begins with `prefix`, by id: people type the beginning only."""
+        ...
+
     def lock(self, intent_id: IntentId) -> TradeIntent | None:
         """The intent as it is now, and as it stays until this transaction ends (rule *fence-insert*)."""
         ...

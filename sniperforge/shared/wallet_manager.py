@@ -151,13 +151,24 @@ class WalletManager:
         """See `Signer.addresses`."""
         return tuple(wallet.address for wallet in self._keystore.list())
 
+    def unlock(self, wallet: Address) -> None:
+        """Open a key before it is needed, so that a wrong passphrase is known first, and scrypt's time is spent.
+
+        Raises:
+            WalletError: It is not here, or cannot be unlocked.
+        """
+        self._key(wallet)
+
     def sign(self, wallet: Address, message: bytes) -> Signature:
         """See `Signer.sign`. Unlocks the wallet on first use, which takes scrypt's time once."""
+        return Signature(self._key(wallet).sign(message))
+
+    def _key(self, wallet: Address) -> _Key:
         with self._lock:
             key = self._unlocked.get(wallet)
             if key is None:
                 key = self._unlocked[wallet] = _Key(self._open(self._keystore.find(wallet)))
-        return Signature(key.sign(message))
+        return key
 
     def _open(self, wallet: WalletFile) -> Keypair:
         keypair = Keypair.from_seed(self._keystore.open(wallet.name, self._passphrase_source()))

@@ -300,6 +300,19 @@ def test_intents_are_listed_by_state_and_newest_first(store: Store) -> None:
         assert books.intents.in_state(IntentState.PENDING, 1) == (new,)
 
 
+def test_intents_are_found_by_the_beginning_of_their_id(store: Store) -> None:
+    intents = sorted((an_intent(name) for name in ("one", "two", "three")), key=lambda intent: intent.id)
+    with store.write() as books:
+        for intent in reversed(intents):
+            books.intents.add(intent)
+
+    with store.read() as books:
+        assert books.intents.starting_with("", 2) == tuple(intents[:2])
+        assert books.intents.starting_with(intents[1].id[:10], 2) == (intents[1],)
+        assert books.intents.starting_with(intents[1].id, 2) == (intents[1],)
+        assert books.intents.starting_with("%", 2) == ()
+
+
 # --- attempts
 
 

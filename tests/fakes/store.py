@@ -73,6 +73,11 @@ class FakeIntents(Part):
         found: TradeIntent | None = self._only(self._data.intents, lambda intent: intent.key == key)
         return found
 
+    def starting_with(self, prefix: str, limit: int) -> tuple[TradeIntent, ...]:
+        return self._rows(
+            self._data.intents, lambda intent: intent.id.startswith(prefix), lambda intent: intent.id, limit=limit
+        )
+
     def lock(self, intent_id: IntentId) -> TradeIntent | None:
         found: TradeIntent | None = self._lock(self._data.intents, intent_id)
         return found

@@ -51,6 +51,11 @@ class SqlIntents(VersionedRows[TradeIntent]):
         """The intent decided under this key, or None."""
         return self._first(self.table.c.key == key)
 
+    def starting_with(self, prefix: str, limit: int) -> tuple[TradeIntent, ...]:
+        """By the beginning of the id."""
+        column = self.table.c
+        return self._select(column.id.startswith(prefix, autoescape=True), order=(column.id,), limit=limit)
+
     def lock(self, intent_id: IntentId) -> TradeIntent | None:
         """The intent, unchanged by others until this transaction ends."""
         return self._locked(self.table.c.id == intent_id)

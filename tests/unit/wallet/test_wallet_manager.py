@@ -16,6 +16,7 @@ from solders.pubkey import Pubkey
 from solders.signature import Signature
 
 from sniperforge.config import Settings
+from sniperforge.domain.money import Address
 from sniperforge.errors import InvalidInputError, WalletError
 from sniperforge.shared.keystore import Keystore
 from sniperforge.shared.wallet_manager import WalletManager, _parse_key, settings_passphrase
@@ -40,6 +41,22 @@ def test_a_created_wallet_signs_for_its_address(tmp_path: Path) -> None:
     signature = wallets.sign(wallet.address, b"message")
     assert Signature.from_string(signature).verify(Pubkey.from_string(wallet.address), b"message")
     assert wallets.addresses() == (wallet.address,)
+
+
+def test_an_unlocked_wallet_asks_for_no_passphrase_when_it_signs(tmp_path: Path) -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(True)
+        return PASSPHRASE
+
+    address = manager(tmp_path).create("main").address
+    wallets = WalletManager(Keystore(tmp_path / "keys", scrypt_n=2**4), ask)
+    wallets.unlock(address)
+    wallets.sign(address, b"message")
+    assert len(asked) == 1
+    with pytest.raises(WalletError):
+        wallets.unlock(Address(str(KEYPAIR.pubkey())))
 
 
 def test_signing_is_deterministic_so_that_the_same_bytes_are_the_same_transaction(tmp_path: Path) -> None:

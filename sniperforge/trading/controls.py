@@ -1,0 +1,132 @@
+"""Stopping trading and letting it go on, for everything or for one wallet.
+
+A mode stops what is not signed yet; what is signed is settled whatever the mode. It is checked inside the transaction
+that inserts an attempt (rule *fence-insert*), so nothing is signed after `halt` has returned.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from sniperforge.domain.intent import ExposureEffect
+from sniperforge.domain.money import Address, Signature
+from sniperforge.errors import ConflictError, InvalidInputError
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.records import Attribution, Event, Severity, SystemState, TradingMode, WalletRecord
+from sniperforge.ports.store import Books, Store
+
+_TRIES = 5
+
+
+def stop_reason(books: Books, wallet: Address, effect: ExposureEffect) -> str | None:
+    """Why nothing may be signed now for a trade of this kind, or None. The stricter of system and wallet holds."""
+    system, record = books.system.get(), books.wallets.get(wallet)
+    told = [("trading", system.mode, system.reason)]
+    if record is not None:
+        told.append((f"wallet {record.name}", record.mode, record.mode_reason))
+    for name, mode, reason in told:
+        stops = mode is TradingMode.HALTED or (mode is TradingMode.REDUCING and effect is ExposureEffect.ENTRY)
+        if stops:
+            return f"{name} is {mode.value}: {reason or 'no reason given'}. `sniperforge resume` lets it go on"
+    return None
+
+
+class Controls:
+    """Changes the mode of the system and of wallets; every change says who, when and why.
+
+    Args:
+        store: The books.
+        clock: Dates the changes.
+    """
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def change_system(self, mode: TradingMode, *, reason: str | None, by: str) -> SystemState:
+        """Set the mode of everything.
+
+        Args:
+            mode: The new mode.
+            reason: Why, for people; needed for everything but ACTIVE.
+            by: Who.
+
+        Raises:
+            InvalidInputError: No reason is given.
+            ConflictError: Others keep changing it at the same time.
+        """
+        reason = _checked_reason(mode, reason)
+        for _ in range(_TRIES - 1):
+            # A halt must not lose against a change of something else in the same row.
+            with suppress(ConflictError):
+                return self._change_system(mode, reason, by)
+        return self._change_system(mode, reason, by)
+
+    def change_wallet(self, address: Address, mode: TradingMode, *, reason: str | None, by: str) -> WalletRecord:
+        """Set the mode of one wallet. Making it ACTIVE says of unknown transactions of its key that they are accepted.
+
+        Raises:
+            InvalidInputError: The books do not know the wallet, or no reason is given.
+        """
+        reason = _checked_reason(mode, reason)
+        with self._store.write() as books:
+            found = books.wallets.lock(address)
+            if found is None:
+                raise InvalidInputError(
+                    "the books do not know this wallet", subject=address, fix="Run `sniperforge reconcile` first"
+                )
+            now = self._clock.now()
+            if mode is TradingMode.ACTIVE:
+                for signature in _unknown(books, address):
+                    books.known_transactions.attribute(address, signature, Attribution.FOREIGN)
+            changed = books.wallets.change(found, mode=mode, mode_reason=reason, mode_changed_at=now)
+            _tell(books, mode, f"wallet {found.name}", reason, by, now, address)
+        return changed
+
+    def _change_system(self, mode: TradingMode, reason: str | None, by: str) -> SystemState:
+        with self._store.write() as books:
+            now = self._clock.now()
+            state = books.system.change(books.system.get(), mode=mode, reason=reason, changed_by=by, changed_at=now)
+            _tell(books, mode, "trading", reason, by, now)
+        return state
+
+    def unknown_transactions(self, address: Address) -> tuple[Signature, ...]:
+        """Transactions that the wallet's key signed and nobody has explained: why it may be halted."""
+        with self._store.read() as books:
+            return _unknown(books, address)
+
+
+def _unknown(books: Books, address: Address) -> tuple[Signature, ...]:
+    return tuple(one.signature for one in books.known_transactions.in_attribution(address, Attribution.UNKNOWN))
+
+
+def _checked_reason(mode: TradingMode, reason: str | None) -> str | None:
+    text = (reason or "").strip() or None
+    if mode is not TradingMode.ACTIVE and text is None:
+        raise InvalidInputError(
+            "a halt needs a reason, for whoever finds it", subject="reason", fix="Give one with --reason"
+        )
+    return text
+
+
+def _tell(
+    books: Books,
+    mode: TradingMode,
+    what: str,
+    reason: str | None,
+    by: str,
+    now: datetime,
+    wallet: Address | None = None,
+) -> None:
+    because = f": {reason}" if reason else ""
+    books.events.add(
+        Event(
+            at=now,
+            kind=f"control.{mode.value}",
+            severity=Severity.INFO if mode is TradingMode.ACTIVE else Severity.WARNING,
+            message=f"{what} is {mode.value} by {by}{because}",
+            wallet=wallet,
+            facts={"by": by},
+        )
+    )

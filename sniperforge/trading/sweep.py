@@ -1,0 +1,84 @@
+"""Finding trades that are not settled, and carrying them on: what a new process does after another has died."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sniperforge.domain.ids import IntentId
+from sniperforge.domain.intent import IntentState
+from sniperforge.errors import OutcomeUnknownError, RetryableError
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.store import Books, Store
+from sniperforge.trading.trade_executor import TradeExecutor
+
+LIMIT = 1_000
+"""How many trades of each kind are looked at in one sweep; the next one finds the others."""
+
+_AFTER_TROUBLE = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """What became of the trades of one sweep.
+
+    Attributes:
+        settled: Nothing will change any more.
+        unsettled: There was not enough time.
+    """
+
+    settled: tuple[IntentId, ...]
+    unsettled: tuple[IntentId, ...]
+
+
+def unsettled(books: Books) -> tuple[IntentId, ...]:
+    """Trades that somebody has to carry on, longest unchanged first; whether they are due does not matter."""
+    waiting = [
+        *books.intents.in_state(IntentState.EXECUTING, LIMIT),
+        *books.intents.in_state(IntentState.PENDING, LIMIT),
+    ]
+    with_live_attempts = [attempt.intent_id for attempt in books.attempts.live(LIMIT)]
+    return tuple(dict.fromkeys([*(intent.id for intent in waiting), *with_live_attempts]))
+
+
+def settle(executor: TradeExecutor, clock: Clock, intents: Sequence[IntentId], *, within: timedelta) -> SweepResult:
+    """Ring for each of these trades, as often as it is worth it, until all are settled or time is up.
+
+    Books and nodes that are away for a moment are waited for.
+
+    Raises:
+        TerminalError: There is no such trade, or the books cannot be used as they are.
+    """
+    end = clock.monotonic() + within.total_seconds()
+    wake = dict.fromkeys(intents, clock.monotonic())
+    settled_ones: list[IntentId] = []
+    while wake:
+        intent = min(wake, key=lambda one: wake[one])
+        if wake[intent] > end:
+            break
+        clock.sleep(max(0.0, wake[intent] - clock.monotonic()))
+        try:
+            standing = executor.advance(intent)
+        except (RetryableError, OutcomeUnknownError):
+            wake[intent] = clock.monotonic() + _AFTER_TROUBLE.total_seconds()
+            continue
+        if standing.settled:
+            del wake[intent]
+            settled_ones.append(intent)
+        else:
+            wake[intent] = clock.monotonic() + standing.wait.total_seconds()
+    return SweepResult(tuple(settled_ones), tuple(wake))
+
+
+def look_again_at_the_dead(executor: TradeExecutor, store: Store, clock: Clock) -> int:
+    """Ask once more about every transaction that was proven dead and is still watched (rule *controls*).
+
+    Returns:
+        How many were asked about. What landed after all is booked, loudly.
+    """
+    with store.read() as books:
+        watched = books.attempts.watched(clock.now(), LIMIT)
+    for attempt in watched:
+        executor.look_again(attempt)
+    return len(watched)
