@@ -1,0 +1,87 @@
+"""Worker processes: started as forks of one warm process, killed, stopped, woken, awaited."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
+from typing import Any
+
+from tests.faults.worker import WorkOrder, work
+
+_WAIT_S = 40.0
+_WARM = multiprocessing.get_context("forkserver")
+_WARM.set_forkserver_preload(["pytest", "tests.faults.worker", "tests.faults.warm"])
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, order: WorkOrder) -> None:
+        self.order = order
+        self._process: ForkServerProcess = _WARM.Process(target=work, args=(order,), daemon=True)
+        self._process.start()
+
+    @property
+    def alive(self) -> bool:
+        """It has not ended (it may be stopped)."""
+        return self._process.is_alive()
+
+    @property
+    def exit_code(self) -> int | None:
+        """Negative: the signal that ended it."""
+        return self._process.exitcode
+
+    def wait(self, within_s: float = _WAIT_S) -> int:
+        """Wait for its end and return its exit code."""
+        self._process.join(within_s)
+        code = self._process.exitcode
+        if code is None:
+            self.kill()
+            raise AssertionError(f"{self.order.name} did not end; its report:\n{self.told()}")
+        return code
+
+    def wait_until_stopped(self) -> None:
+        """Wait until it has met a mishap that stops it."""
+        self.wait_for(lambda lines: any(line.get("mishap") == "stop" for line in lines))
+
+    def wait_for(self, seen: Callable[[list[dict[str, Any]]], bool], within_s: float = _WAIT_S) -> None:
+        """Wait until its report says something."""
+        until = time.monotonic() + within_s
+        while not seen(self.lines()):
+            assert self.alive, f"{self.order.name} ended with {self.exit_code} instead; its report:\n{self.told()}"
+            assert time.monotonic() < until, f"{self.order.name} never came there; its report:\n{self.told()}"
+            time.sleep(0.005)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still is there."""
+        if self.alive and self._process.pid is not None:
+            os.kill(self._process.pid, number)
+
+    def wake(self) -> None:
+        """Let it go on after a stop."""
+        self.signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL, from outside, at whatever instruction it is."""
+        self._process.kill()
+        self._process.join(_WAIT_S)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it wrote so far."""
+        path = self.order.world.reports / f"{self.order.name}.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    def steps(self) -> list[str]:
+        """The steps it reached, in order."""
+        return [line["step"] for line in self.lines() if "intent" in line and "step" in line]
+
+    def told(self) -> str:
+        """Its report, for people."""
+        return "\n".join(json.dumps(line) for line in self.lines())

@@ -1,0 +1,116 @@
+"""Words in which the fault tests are written."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any, TypedDict
+
+from sniperforge.domain.ids import cli_key
+from sniperforge.domain.intent import ExposureEffect
+from sniperforge.shared.tokens import USDC_MINT
+from sniperforge.trading.executor_policy import TradeRequest
+from sniperforge.trading.progress import Step
+from tests.fakes.sandbox_process import RunningSandbox
+from tests.faults.check import problems_of
+from tests.faults.crew import Worker
+from tests.faults.worker import Mishap, WorkOrder
+from tests.faults.world import SOL_MINT, World
+
+EXECUTE = "jupiter:/swap/v2/execute"
+SEND = "rpc:sendTransaction"
+SLOT_MS = 5
+NODES = {"a": 0, "b": 1, "c": 3}
+"""The sandbox's nodes, and by how many slots they lag when all is well."""
+
+SOL_USD = 180
+
+
+class SandboxOptions(TypedDict):
+    """Options of the sandboxes of fault tests."""
+
+    slot_ms: int
+    crowd: int
+    rate_limits: bool
+    jupiterz_share: int
+
+
+def sandbox_options() -> SandboxOptions:
+    """Short slots, and a crowd that makes controls every few of them."""
+    return {"slot_ms": SLOT_MS, "crowd": 25, "rate_limits": False, "jupiterz_share": 0}
+
+
+def calm(sandbox: RunningSandbox) -> None:
+    """No faults, every node well, SOL at its first price."""
+    sandbox.clear_faults()
+    sandbox.ask("POST", "/pause", paused=False)
+    for name, lag in NODES.items():
+        sandbox.ask("POST", "/nodes", name=name, lag_slots=lag, remembers_all=True, swallow=0)
+    sandbox.ask("POST", "/price", token="SOL", usd=SOL_USD)
+
+
+def buy(world: World, name: str, usdc_raw: int | None = 25_000_000) -> TradeRequest:
+    """An entry: USDC into SOL."""
+    return TradeRequest(
+        key=cli_key(name),
+        wallet=world.wallet,
+        input_mint=USDC_MINT,
+        output_mint=SOL_MINT,
+        input_raw=usdc_raw,
+        effect=ExposureEffect.ENTRY,
+    )
+
+
+def sell(world: World, name: str, lamports: int | None = 100_000_000) -> TradeRequest:
+    """An exit: SOL into USDC."""
+    return TradeRequest(
+        key=cli_key(name),
+        wallet=world.wallet,
+        input_mint=SOL_MINT,
+        output_mint=USDC_MINT,
+        input_raw=lamports,
+        effect=ExposureEffect.EXIT,
+    )
+
+
+def start(world: World, name: str, *requests: TradeRequest, **how: Any) -> Worker:
+    """A worker on these trades."""
+    return Worker(WorkOrder(world=world, name=name, requests=requests, **how))
+
+
+def killed_at(world: World, step: Step, *requests: TradeRequest, name: str = "victim", **how: Any) -> bool:
+    """Whether a worker on these trades came to the step, and died there; otherwise it has settled them all."""
+    victim = start(world, name, *requests, mishaps=(Mishap(step),), **how)
+    code = victim.wait()
+    assert code in (0, -signal.SIGKILL), victim.told()
+    return code != 0
+
+
+def settle(world: World, *requests: TradeRequest, name: str = "heir", **how: Any) -> Worker:
+    """A new process carries the trades to their end."""
+    heir = start(world, name, *requests, **how)
+    assert heir.wait() == 0, heir.told()
+    settled = {line["intent"] for line in heir.lines() if "settled" in line}
+    assert len(settled) == len(requests), f"not everything settled:\n{heir.told()}"
+    return heir
+
+
+def assert_sound(world: World, *states: str) -> None:
+    """Books and chain agree, and the trades stand in these states, in the order they were decided."""
+    assert problems_of(world) == []
+    services = world.services()
+    with services.store.read() as books:
+        found = [intent.state.value for intent in reversed(books.intents.recent(1000))]
+    services.engine.dispose()
+    assert found == list(states)
+
+
+def nothing_lands(sandbox: RunningSandbox) -> None:
+    """Neither Jupiter nor any node forwards a transaction, until the faults are cleared."""
+    sandbox.fault(EXECUTE, "drop_request", probability=1)
+    sandbox.fault(SEND, "swallow", probability=1)
+
+
+def reached(step: Step) -> Callable[[list[dict[str, Any]]], bool]:
+    """Whether a report names the step."""
+    return lambda lines: any(line.get("step") == step.value for line in lines)

@@ -1,0 +1,165 @@
+"""A small world for one fault test: a funded wallet, its books with opening balances, and the services over them.
+
+Everything is the product's own; only the clock runs faster, so that the product's usual patience fits slots of a few
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import SecretStr
+from solders.keypair import Keypair
+
+from sniperforge.bootstrap import Services, build
+from sniperforge.config import Settings
+from sniperforge.domain.intent import FillState
+from sniperforge.domain.money import WSOL_MINT, Address, Mint
+from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerEntry, LedgerKind, WalletRecord
+from sniperforge.shared.clock import SystemClock
+from sniperforge.shared.keystore import SEED_BYTES, Keystore
+from sniperforge.shared.tokens import USDC_MINT
+from tests.fakes.sandbox_process import RunningSandbox
+from tests.faults.chain_truth import ChainTruth
+
+TIMES_FASTER = 20
+"""The product's two seconds between two sendings last 100 ms, its lease of thirty 1.5 s."""
+
+FUNDS: Mapping[str, str] = {"SOL": "40", "USDC": "9000", "JUP": "9000"}
+JUP_MINT = Mint("JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN")
+SOL_MINT = WSOL_MINT
+PASSPHRASE = "correct horse battery staple"
+_UNITS = {"SOL": 10**9, "USDC": 10**6, "JUP": 10**6}
+_ASSETS = {"SOL": NATIVE_SOL, "USDC": Asset(USDC_MINT), "JUP": Asset(JUP_MINT)}
+
+
+@dataclass(frozen=True)
+class SwiftClock:
+    """A wall clock that runs `TIMES_FASTER` since `origin`, and may be wrong by `ahead_s`."""
+
+    origin: datetime
+    ahead_s: float = 0.0
+
+    def now(self) -> datetime:
+        """Wall clock of this world."""
+        real = SystemClock().now()
+        return self.origin + (real - self.origin) * TIMES_FASTER + timedelta(seconds=self.ahead_s)
+
+    def monotonic(self) -> float:
+        """Seconds of this world."""
+        return time.monotonic() * TIMES_FASTER
+
+    def sleep(self, seconds: float) -> None:
+        """Seconds of this world pass sooner."""
+        time.sleep(seconds / TIMES_FASTER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Where everything of one test is; goes to workers as it is.
+
+    Attributes:
+        settings: Changes of the settings, as `Settings` takes them.
+    """
+
+    home: Path
+    wallet: Address
+    rpc_urls: tuple[str, ...]
+    jupiter_url: str
+    origin: datetime
+    database_url: str | None = None
+    settings: Mapping[str, object] | None = None
+
+    def using(self, *rpc_urls: str, **settings: object) -> World:
+        """The same world seen through other nodes and settings."""
+        return replace(self, rpc_urls=rpc_urls or self.rpc_urls, settings={**(self.settings or {}), **settings} or None)
+
+    def services(self, *, ahead_s: float = 0.0) -> Services:
+        """The product's services over this world."""
+        settings = Settings.model_validate(
+            {
+                "home": self.home,
+                "rpc_urls": self.rpc_urls,
+                "jupiter_url": self.jupiter_url,
+                "jupiter_plan": "pro",
+                "wallet_passphrase_file": self.home / "passphrase",
+                "database_url": SecretStr(self.database_url) if self.database_url else None,
+                "oracle_max_age_s": 10**9,
+                "rpc_timeout_s": 2.0,
+                "jupiter_timeout_s": 2.0,
+                "jupiter_execute_timeout_s": 2.0,
+                **(self.settings or {}),
+            }
+        )
+        services = build(settings)
+        services.clock = SwiftClock(self.origin, ahead_s)
+        return services
+
+    @property
+    def reports(self) -> Path:
+        """Where workers write what they do."""
+        return self.home / "reports"
+
+
+def new_world(
+    sandbox: RunningSandbox, home: Path, *, database_url: str | None = None, funds: Mapping[str, str] = FUNDS
+) -> World:
+    """A new wallet with `funds`, finalized, and books that open with them."""
+    key = Keypair()
+    wallet = Address(str(key.pubkey()))
+    for symbol, amount in funds.items():
+        if symbol == "SOL":
+            sandbox.fund(key.pubkey(), sol=amount)
+        else:
+            sandbox.fund(key.pubkey(), token=symbol, amount=amount)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "reports").mkdir()
+    passphrase = home / "passphrase"
+    passphrase.write_text(PASSPHRASE)
+    passphrase.chmod(0o600)
+    Keystore(home / "keys", scrypt_n=2).write("main", wallet, bytes(key)[:SEED_BYTES], PASSPHRASE)
+    world = World(
+        home=home,
+        wallet=wallet,
+        rpc_urls=(sandbox.endpoints.rpc_url,),
+        jupiter_url=sandbox.endpoints.jupiter_url,
+        origin=SystemClock().now(),
+        database_url=database_url,
+    )
+    _open_books(world, {_ASSETS[name]: _raw(name, amount) for name, amount in funds.items()})
+    return world
+
+
+def _raw(symbol: str, amount: str) -> int:
+    return int(amount) * _UNITS[symbol]
+
+
+def _open_books(world: World, expected: Mapping[Asset, int]) -> None:
+    truth = ChainTruth(world.rpc_urls[0])
+    while (seen := truth.balances(world.wallet)) != expected:
+        time.sleep(0.02)
+    slot = truth.finalized_slot()
+    services = world.services()
+    now = services.clock.now()
+    with services.store.write() as books:
+        books.wallets.add(WalletRecord(address=world.wallet, name="main", network="sandbox", created_at=now))
+        books.ledger.add(
+            [
+                LedgerEntry(
+                    source="opening",
+                    wallet=world.wallet,
+                    asset=Asset(asset),
+                    kind=LedgerKind.OPENING,
+                    delta_raw=raw,
+                    slot=slot,
+                    state=FillState.FINAL,
+                    booked_at=now,
+                )
+                for asset, raw in seen.items()
+            ]
+        )
+    services.engine.dispose()
