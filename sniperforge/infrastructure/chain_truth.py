@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sniperforge.domain.money import Address, Mint, Signature
+from sniperforge.domain.money import MAX_RAW, Address, Mint, Signature
+from sniperforge.domain.transaction import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from sniperforge.errors import NodeBehindError, NodeUnavailableError, ProtocolError
 from sniperforge.infrastructure.base58 import base58
 from sniperforge.infrastructure.effects import Effect, accounts_of, effect_on
@@ -25,12 +26,7 @@ CLOCK_SYSVAR = Address("SysvarC1ock11111111111111111111111111111111")
 of the chain. Layout (solana.com/docs/references/runtime, `Clock`): five little-endian 8-byte fields, the last one Unix
 seconds."""
 
-TOKEN_PROGRAMS = frozenset(
-    {
-        Address("TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"),
-        Address("TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"),
-    }
-)
+TOKEN_PROGRAMS = frozenset({TOKEN_PROGRAM, TOKEN_2022_PROGRAM})
 
 ACCOUNTS_PER_ANSWER = 100
 """Most accounts of one `getMultipleAccounts` (solana.com/docs/rpc/http/getmultipleaccounts)."""
@@ -81,11 +77,30 @@ class ChainTruth:
 
     def unexplained(self, opening: Mapping[Asset, int]) -> Mapping[Asset, int]:
         """Base units by which the balances differ from `opening` and all transactions since; zeros left out."""
-        rest = Counter(self.balances)
+        beyond = self.uncountable()
+        rest = self._implied_opening()
         rest.subtract(opening)
+        return {asset: raw for asset, raw in rest.items() if raw and asset not in beyond}
+
+    def uncountable(self) -> frozenset[Asset]:
+        """Tokens issued in such amounts that the books cannot count them (signed 64 bits) and leave them out.
+
+        Worthless by construction, and sent to strangers: they must not raise an alarm.
+        """
+        running = self._implied_opening()
+        beyond = {asset for asset, raw in running.items() if raw > MAX_RAW}
         for landed in self.landed:
-            rest.subtract(landed.effect.by_asset())
-        return {asset: raw for asset, raw in rest.items() if raw}
+            changes = landed.effect.by_asset()
+            running.update(changes)
+            beyond.update(asset for asset, raw in changes.items() if max(abs(raw), running[asset]) > MAX_RAW)
+        return frozenset(beyond)
+
+    def _implied_opening(self) -> Counter[Asset]:
+        """What the balances were before all these transactions, if they are all there are."""
+        implied = Counter(self.balances)
+        for landed in self.landed:
+            implied.subtract(landed.effect.by_asset())
+        return implied
 
 
 def read_wallet(chain: Chain, wallet: Address, *, since_slot: int, tip_accounts: Collection[Address]) -> ChainTruth:

@@ -45,7 +45,7 @@ def _of_transaction(evidence: Evidence, landed: Landed) -> Iterator[Violation]:
         if landed.transaction.err is not None:
             told_by_i2 = landed.effect.fee - fee_booked(evidence, landed)
     booked = _sums(lines)
-    for asset in sorted({*real, *booked}):
+    for asset in sorted({*real, *booked} - evidence.uncountable):
         difference = real.get(asset, 0) - booked.get(asset, 0) + (told_by_i2 if asset == NATIVE_SOL else 0)
         if difference:
             yield _violation(

@@ -23,6 +23,7 @@ class Evidence:
         attempts: Ours by signature, with the intent they belong to.
         final_lines: Final ledger lines by source.
         in_flight: Finalized transactions that the books need not know yet.
+        uncountable: Tokens that the books leave out (`ChainTruth`).
         unexplained: What the chain's own history does not explain of its balances, by asset (`ChainTruth`).
     """
 
@@ -33,6 +34,7 @@ class Evidence:
     attempts: Mapping[Signature, tuple[Attempt, Case]]
     final_lines: Mapping[str, Sequence[LedgerEntry]]
     in_flight: frozenset[Signature]
+    uncountable: frozenset[Asset]
     unexplained: Mapping[Asset, int]
 
     @property
@@ -80,5 +82,6 @@ def lay_side_by_side(opening: Opening, truth: ChainTruth, books: BooksView, sett
         attempts=attempts,
         final_lines=dict(final_lines),
         in_flight=frozenset(one.signature for one in landed.values() if is_in_flight(one)),
+        uncountable=truth.uncountable(),
         unexplained=truth.unexplained(opening.balances),
     )

@@ -54,6 +54,7 @@ class LookedAt:
         landings: Those that are attempts of ours.
         in_flight: Finalized ones that the books are still allowed not to know; their change was taken from the chain.
         assets: Balances compared.
+        uncountable: Tokens left out because there is more of them than the books can count.
     """
 
     transactions: int
@@ -64,6 +65,7 @@ class LookedAt:
     fills: int
     lines: int
     assets: int
+    uncountable: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,7 +104,8 @@ class InvariantChecker:
                 attempts=len(evidence.attempts),
                 fills=sum(len(case.fills) for case in books.cases),
                 lines=len(books.lines),
-                assets=len({*truth.balances, *(line.asset for line in books.lines)}),
+                assets=len({*truth.balances, *(line.asset for line in books.lines)} - evidence.uncountable),
+                uncountable=len(evidence.uncountable),
             ),
         )
 

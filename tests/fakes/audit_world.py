@@ -19,7 +19,8 @@ from solders.pubkey import Pubkey
 from sniperforge.domain.ids import attempt_id
 from sniperforge.domain.intent import Attempt, AttemptState, Fill, FillState, IntentState, TradeIntent
 from sniperforge.domain.money import WSOL_MINT, Address, Mint, Signature
-from sniperforge.infrastructure.chain_truth import CLOCK_SYSVAR, TOKEN_PROGRAMS
+from sniperforge.domain.transaction import TOKEN_PROGRAM
+from sniperforge.infrastructure.chain_truth import CLOCK_SYSVAR
 from sniperforge.infrastructure.invariant_report import Report
 from sniperforge.infrastructure.invariants import InvariantChecker
 from sniperforge.ports.chain import (
@@ -37,7 +38,6 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.records import USDC, a_fill, a_wallet, an_attempt, an_intent
 from tests.fakes.store import FakeStore
 
-TOKEN_PROGRAM = next(program for program in TOKEN_PROGRAMS if program.startswith("Tokenkeg"))
 RENT = 1_488_440
 FEE = 5_000
 ALLOWANCE = timedelta(seconds=60)

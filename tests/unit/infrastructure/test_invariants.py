@@ -10,7 +10,7 @@ import pytest
 
 from sniperforge.domain.ids import IntentKey, attempt_id, dca_key, intent_id
 from sniperforge.domain.intent import Attempt, AttemptState, FillState, IntentState
-from sniperforge.domain.money import WSOL_MINT, Address, Mint, Signature
+from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Mint, Signature
 from sniperforge.errors import InvalidInputError, NodeBehindError, NodeUnavailableError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Attribution, LedgerKind
 from tests.fakes.audit_world import ALLOWANCE, FEE, RENT, USDC_ACCOUNT, WSOL_ACCOUNT, AuditWorld
@@ -518,6 +518,16 @@ def test_a_wallet_of_more_accounts_than_one_answer_takes_is_compared_at_one_slot
     report = world.check()
     assert report.violations == ()
     assert (report.slot, report.looked_at.transactions, report.looked_at.attempts) == (slot, 1, 2)
+
+
+def test_a_worthless_token_that_the_books_cannot_count_raises_no_alarm() -> None:
+    world, _ = lived_in()
+    mint = Mint("5oVNBeEEQvYi1cX3ir8Dx5n1P7pdxydbGF2X4TxVusJm")
+    world.chain.extra = {Address("spam"): (mint, MAX_RAW + 1)}
+    report = world.check()
+    assert (report.violations, report.looked_at.uncountable) == ((), 1)
+    world.chain.extra = {Address("spam"): (mint, MAX_RAW)}
+    assert world.broken() == {"I5"}
 
 
 def test_a_node_that_forgot_is_no_reason_to_accuse_the_books() -> None:
