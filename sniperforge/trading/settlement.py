@@ -157,13 +157,14 @@ class Settlement:
             return True
 
     def late_failure(self, attempt: Attempt, landed: LandedTransaction) -> bool:
-        """An EXPIRED attempt landed after all, but with an error: only its fee is booked."""
+        """An EXPIRED attempt landed after all, but with an error: its fee is booked, and the wrong proof is as loud."""
         with self._store.write() as books:
-            _, current = _locked(books, attempt)
+            intent, current = _locked(books, attempt)
             booked = any(line.state is FillState.FINAL for line in books.ledger.of_source(current.signature))
             if current.state is not AttemptState.EXPIRED or booked:
                 return False
             now = self._clock.now()
+            self._alarm(books, intent, current, now)
             self._lines(books, current, landed, frozenset(), FillState.FINAL, now)
             return True
 
@@ -267,6 +268,9 @@ def _recompute(books: Books, intent: TradeIntent, now: datetime) -> TradeIntent:
         return intent
     if wanted is IntentState.FILLED:
         fields = {"reason_code": None, "reason": None}
+        if intent.state is IntentState.PENDING:
+            # Its attempt was called dead and landed after all: it was EXECUTING all the time.
+            intent = books.intents.change(intent, at=now, state=IntentState.EXECUTING)
     return books.intents.change(intent, at=now, state=wanted, **fields)
 
 

@@ -1,0 +1,473 @@
+"""A Solana and a Jupiter for one wallet: what is ordered can be signed, sent, landed, forked away, and counted.
+
+`FakeChain` and `FakeExchange` stand behind them; what is added is one wallet's balances. They follow from the
+transactions that are in blocks, so a fork takes them back, and each transaction's own pre and post balances agree.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+
+from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.message import MessageV0
+from solders.pubkey import Pubkey
+from solders.signature import Signature as SoldersSignature
+from solders.system_program import TransferParams, transfer
+from solders.transaction import VersionedTransaction
+
+from sniperforge.domain.money import WSOL_MINT, Address, Mint, Signature
+from sniperforge.domain.prices import Price
+from sniperforge.domain.transaction import (
+    ASSOCIATED_TOKEN_PROGRAM,
+    JUPITER_V6_PROGRAM,
+    SYSTEM_PROGRAM,
+    TOKEN_PROGRAM,
+    DecodedTransaction,
+    JupiterSwap,
+)
+from sniperforge.errors import SniperForgeError
+from sniperforge.ports.chain import (
+    AccountInfo,
+    Commitment,
+    LandedTransaction,
+    PinnedNode,
+    SendResult,
+    SigningView,
+    Simulation,
+    TokenAccount,
+    TokenBalance,
+)
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.exchange import ExecuteAnswer, ExecuteHint, Lane, Order, OrderRequest, TokenListing
+from sniperforge.shared.jupiter.execute_codes import code_meaning
+from sniperforge.shared.solana.codec import SoldersCodec
+from sniperforge.trading.transaction_guard import fee_lamports
+from tests.fakes.chain import FakeChain, Landing, blockhash_of
+from tests.fakes.exchange import FakeExchange
+
+SOL = WSOL_MINT
+USDC = Mint("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v")
+JUP = Mint("JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN")
+DECIMALS = {SOL: 9, USDC: 6, JUP: 6}
+USD = {SOL: Decimal("180.25"), USDC: Decimal(1), JUP: Decimal("0.5")}
+
+KEY = Keypair.from_seed(bytes([7]) * 32)
+OWNER = Address(str(KEY.pubkey()))
+BEACON = Address(str(Hash.hash(b"a busy address")))
+CONTROL_EVERY = 4
+"""One slot in this many has a transaction of the beacon."""
+
+SHORTFALL_BPS = 7
+"""How much less than quoted a swap really brings: a fill taken from the quote shows."""
+
+TOO_LITTLE = '{"InstructionError":[3,{"Custom":6001}]}'
+_ROUTE_V2 = bytes.fromhex("bb64facc31c4af14")
+_RENT = 2_039_280
+_CODEC = SoldersCodec()
+
+
+def account_of(mint: Mint) -> Address:
+    """The wallet's token account of a mint."""
+    return Address(str(Hash.hash(f"our account of {mint}".encode())))
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What the wallet has: native lamports, and base units by mint."""
+
+    lamports: int
+    tokens: Mapping[Mint, int]
+
+
+@dataclass(slots=True)
+class Points:
+    """Every place at which the program asks or tells the world something, in order.
+
+    Attributes:
+        seen: Names of the places passed.
+        on: Called at each; whatever it raises is raised there.
+    """
+
+    seen: list[str] = field(default_factory=list)
+    on: Callable[[str], None] = lambda _: None
+
+    def reach(self, name: str) -> None:
+        """The program is at this place."""
+        self.seen.append(name)
+        self.on(name)
+
+    def once(self, name: str, action: Callable[[], object], *, nth: int = 1) -> None:
+        """Do something at the `nth` time from now that a place of this name (or `*`, any) is reached."""
+        left = nth
+
+        def at(reached: str) -> None:
+            nonlocal left
+            if name in ("*", reached):
+                left -= 1
+                if left == 0:
+                    self.on = lambda _: None
+                    action()
+
+        self.on = at
+
+
+class TradingChain(FakeChain):
+    """Two nodes. What reaches the network lands at once, or when `include` says so while `holding`.
+
+    Attributes:
+        pool: Every transaction that ever reached the network, by signature.
+        holding: The network keeps what it gets.
+        lands_with: The error with which transactions land, None for success.
+        shown: Called with all bytes that leave the program for the network.
+    """
+
+    def __init__(self, points: Points, *, lamports: int, tokens: Mapping[Mint, int]) -> None:
+        super().__init__("node-a", "node-b")
+        self.points = points
+        self.opening = Holdings(lamports, dict(tokens))
+        self.pool: dict[Signature, bytes] = {}
+        self.holding = False
+        self.lands_with: str | None = None
+        self.shown: Callable[[bytes], None] = lambda _: None
+        self.on_send = self._arrived
+        self.on_simulate = self._simulation
+        self._controls = 0
+        self.advance(self.finalize_slots + CONTROL_EVERY)
+
+    # ---- what tests do
+    def advance(self, blocks: int = 1) -> None:
+        """More blocks, some of them with a transaction of the beacon."""
+        for _ in range(blocks):
+            self.head_slot += 1
+            if self.head_slot % CONTROL_EVERY == 0:
+                self._control()
+
+    def deliver(self, transaction: bytes) -> None:
+        """These bytes reach the network."""
+        signature = signature_of(transaction)
+        self.pool[signature] = transaction
+        if not self.holding:
+            self.include(signature)
+
+    def include(self, signature: Signature, *, err: str | None = None) -> bool:
+        """Put a transaction of the pool into the current block, if the chain would still take it."""
+        raw = self.pool[signature]
+        alive = self.is_alive(_CODEC.recent_blockhash(raw))
+        if signature in self.landed or not alive:
+            return False
+        self.land(raw, self._landing(raw, err or self.lands_with))
+        return True
+
+    def holdings(self, slot: int | None = None) -> Holdings:
+        """What the wallet had at the end of a slot (now, if not said)."""
+        lamports, tokens = self.opening.lamports, dict(self.opening.tokens)
+        for landed in self.landed.values():
+            if landed.accounts[0] == OWNER and (slot is None or landed.slot <= slot):
+                lamports += landed.post_lamports[0] - landed.pre_lamports[0]
+                for sign, side in ((-1, landed.pre_tokens), (1, landed.post_tokens)):
+                    for token in side:
+                        tokens[token.mint] = tokens.get(token.mint, 0) + sign * token.raw
+        return Holdings(lamports, tokens)
+
+    def ours(self) -> list[LandedTransaction]:
+        """The wallet's transactions that are in blocks."""
+        return [landed for landed in self.landed.values() if landed.accounts[0] == OWNER]
+
+    # ---- the questions that the program asks
+    def accounts(
+        self, addresses: Sequence[Address], commitment: Commitment = Commitment.CONFIRMED
+    ) -> tuple[AccountInfo | None, ...]:
+        slot = self.slot(commitment)
+        self.set_account(OWNER, lamports=self.holdings(slot).lamports)
+        return super().accounts(addresses, commitment)
+
+    def token_accounts(self, owner: Address, commitment: Commitment = Commitment.CONFIRMED) -> tuple[TokenAccount, ...]:
+        tokens = self.holdings(self.slot(commitment)).tokens
+        return tuple(
+            TokenAccount(
+                address=account_of(mint),
+                mint=mint,
+                owner=owner,
+                program=TOKEN_PROGRAM,
+                raw=raw,
+                decimals=DECIMALS[mint],
+                lamports=_RENT,
+                frozen=False,
+                delegate=None,
+            )
+            for mint, raw in tokens.items()
+        )
+
+    def signing_view(
+        self,
+        *,
+        blockhash: str,
+        wallet: Address,
+        lookup_tables: Sequence[Address],
+        accounts: Sequence[Address],
+        beacon: Address,
+    ) -> SigningView:
+        self.points.reach("signing_view")
+        return super().signing_view(
+            blockhash=blockhash, wallet=wallet, lookup_tables=lookup_tables, accounts=accounts, beacon=beacon
+        )
+
+    def simulate(
+        self,
+        transaction: bytes,
+        *,
+        commitment: Commitment = Commitment.CONFIRMED,
+        min_context_slot: int | None = None,
+    ) -> Simulation:
+        self.points.reach("simulate")
+        return super().simulate(transaction, commitment=commitment, min_context_slot=min_context_slot)
+
+    def transaction(self, signature: Signature, commitment: Commitment) -> LandedTransaction | None:
+        self.points.reach("transaction")
+        answer = super().transaction(signature, commitment)
+        self.points.reach("transaction answered")
+        return answer
+
+    @contextmanager
+    def pinned(self, node: str | None = None, *, other_than: str | None = None) -> Iterator[PinnedNode]:
+        self.points.reach("pinned")
+        with super().pinned(node, other_than=other_than) as reader:
+            yield reader
+        self.points.reach("pinned answered")
+
+    def send(self, transaction: bytes, *, skip_preflight: bool = True) -> tuple[SendResult, ...]:
+        self.shown(transaction)
+        self.points.reach("send")
+        results = super().send(transaction, skip_preflight=skip_preflight)
+        self.points.reach("send answered")
+        return results
+
+    def _arrived(self, transaction: bytes) -> Landing | None:
+        self.pool[signature_of(transaction)] = transaction
+        return None if self.holding else self._landing(transaction, self.lands_with)
+
+    def _control(self) -> None:
+        """A transaction of nobody we know, made without the cost of a real signature."""
+        self._controls += 1
+        name = Signature(f"control-{self._controls}")
+        self.landed[name] = LandedTransaction(
+            signature=name,
+            slot=self.head_slot,
+            block_time=None,
+            version=0,
+            transaction=b"",
+            err=None,
+            fee_lamports=5_000,
+            accounts=(BEACON,),
+            pre_lamports=(1,),
+            post_lamports=(1,),
+            pre_tokens=(),
+            post_tokens=(),
+            logs=(),
+            compute_units=None,
+        )
+
+    # ---- what a transaction does
+    def _simulation(self, raw: bytes) -> Simulation:
+        landing = self._landing(raw, None)
+        accounts = tuple(use.address for use in _CODEC.decode(raw, {}).accounts)
+        balances = [landing.lamports.get(account, (0, 0)) for account in accounts]
+        return Simulation(
+            node="",
+            slot=0,
+            err=landing.err,
+            logs=(),
+            compute_units=1,
+            fee_lamports=landing.fee_lamports,
+            accounts=accounts,
+            pre_lamports=tuple(pre for pre, _ in balances),
+            post_lamports=tuple(post for _, post in balances),
+            pre_tokens=landing.pre_tokens,
+            post_tokens=landing.post_tokens,
+        )
+
+    def _landing(self, raw: bytes, err: str | None) -> Landing:
+        decoded = _CODEC.decode(raw, {})
+        swap, fee = swap_of(decoded), fee_lamports(decoded)
+        held = self.holdings()
+        out_raw = swap.quoted_out_raw * (10_000 - SHORTFALL_BPS) // 10_000
+        changes = {} if err else {swap.source_mint: -swap.in_raw, swap.destination_mint: out_raw}
+        lamports_after = held.lamports - fee + changes.pop(SOL, 0)
+        after = {mint: held.tokens.get(mint, 0) + change for mint, change in changes.items()}
+        if lamports_after < 0 or any(raw < 0 for raw in after.values()):
+            message = f"the wallet cannot pay for this: {held}, {swap}"
+            raise AssertionError(message)
+        used = [mint for mint in (swap.source_mint, swap.destination_mint) if mint != SOL]
+        return Landing(
+            err=err,
+            fee_lamports=fee,
+            lamports={OWNER: (held.lamports, lamports_after)} | {account_of(mint): (_RENT, _RENT) for mint in used},
+            pre_tokens=tuple(_balance(mint, held.tokens.get(mint, 0)) for mint in used),
+            post_tokens=tuple(_balance(mint, after.get(mint, held.tokens.get(mint, 0))) for mint in used),
+        )
+
+
+class TradingExchange(FakeExchange):
+    """Jupiter that hands what is posted to the chain.
+
+    Attributes:
+        reshape: Changes an order before it is answered.
+        forwards: What is posted reaches the network.
+        says: The code of its answers; None says what the chain shows.
+        breaks: Raised instead of an answer to a post, after the bytes were forwarded (or not).
+    """
+
+    def __init__(self, clock: Clock, chain: TradingChain, points: Points) -> None:
+        super().__init__(clock, listings=[_listing(mint) for mint in DECIMALS], usd=USD)
+        self.chain = chain
+        self.points = points
+        self.reshape: Callable[[Order], Order] = lambda order: order
+        self.forwards = True
+        self.says: int | None = None
+        self.breaks: SniperForgeError | None = None
+
+    def prices(self, mints: Sequence[Mint], *, lane: Lane = Lane.MONITORING) -> Mapping[Mint, Price]:
+        """Prices of the chain's newest slot."""
+        self.points.reach("prices")
+        self.slot = self.chain.head_slot
+        return super().prices(mints, lane=lane)
+
+    def order(self, request: OrderRequest, *, lane: Lane) -> Order:
+        """A quote with a transaction that the real codec reads and the real guard lets pass."""
+        self.points.reach("order")
+        order = super().order(request, lane=lane)
+        latest = self.chain.latest_blockhash()
+        self.points.reach("order answered")
+        raw = None if order.transaction is None else order_bytes(order, latest.blockhash, unit=len(self.calls))
+        return self.reshape(
+            replace(order, transaction=raw, last_valid_block_height=latest.last_valid_block_height),
+        )
+
+    def execute(
+        self,
+        signed_transaction: bytes,
+        request_id: str,
+        last_valid_block_height: int | None,
+        *,
+        lane: Lane = Lane.CONFIRMATION,
+    ) -> ExecuteAnswer:
+        """Forward, then answer as told."""
+        self.chain.shown(signed_transaction)
+        self.points.reach("execute")
+        self._called("execute", (signed_transaction, request_id, last_valid_block_height), lane)
+        if self.forwards:
+            self.chain.deliver(signed_transaction)
+        self.points.reach("execute answered")
+        if self.breaks is not None:
+            raise self.breaks
+        landed = self.chain.landed.get(signature_of(signed_transaction))
+        return answer_of(self.says if self.says is not None else -1000 if landed is None else 6001 if landed.err else 0)
+
+    def posts(self) -> int:
+        """How often something was posted."""
+        return sum(call.method == "execute" for call in self.calls)
+
+
+def answer_of(code: int) -> ExecuteAnswer:
+    """What `/execute` answers with this code."""
+    meaning = code_meaning(code)
+    return ExecuteAnswer(
+        code=code,
+        hint=ExecuteHint(meaning.hint),
+        meaning=meaning.meaning,
+        fix=meaning.fix,
+        signature=None,
+        slot=None,
+        error=None,
+        input_raw=1,
+        output_raw=1,
+        gateway_request_id=None,
+    )
+
+
+def signature_of(transaction: bytes) -> Signature:
+    """The id of a signed transaction."""
+    return Signature(str(VersionedTransaction.from_bytes(transaction).signatures[0]))
+
+
+def is_unsigned(transaction: bytes) -> bool:
+    """Whether every signature slot is empty."""
+    return all(one == SoldersSignature.default() for one in VersionedTransaction.from_bytes(transaction).signatures)
+
+
+def swap_of(decoded: DecodedTransaction) -> JupiterSwap:
+    """The swap of an order."""
+    return next(item.action for item in decoded.instructions if isinstance(item.action, JupiterSwap))
+
+
+def order_bytes(order: Order, blockhash: str, *, unit: int, first: Sequence[Instruction] = ()) -> bytes:
+    """An unsigned order; `unit` makes each one different, `first` stands before everything else."""
+    instructions = [*first, set_compute_unit_limit(200_000 + unit), set_compute_unit_price(1_000)]
+    owner, wsol = KEY.pubkey(), Pubkey.from_string(account_of(SOL))
+    if SOL in (order.input_mint, order.output_mint):
+        instructions.append(_open(owner, wsol))
+    if order.input_mint == SOL:
+        instructions.append(transfer(TransferParams(from_pubkey=owner, to_pubkey=wsol, lamports=order.in_raw)))
+    instructions.append(_swap(order))
+    if SOL in (order.input_mint, order.output_mint):
+        metas = [AccountMeta(key, is_signer=key == owner, is_writable=True) for key in (wsol, owner, owner)]
+        instructions.append(Instruction(Pubkey.from_string(TOKEN_PROGRAM), bytes([9]), metas))
+    message = MessageV0.try_compile(owner, instructions, [], Hash.from_string(blockhash))
+    return bytes(VersionedTransaction.populate(message, [SoldersSignature.default()]))
+
+
+def old_blockhash(chain: FakeChain) -> str:
+    """A blockhash that the chain has forgotten."""
+    return blockhash_of(chain.height_of(chain.head_slot) - chain.blockhash_life - 10)
+
+
+def seconds(value: float) -> timedelta:
+    """So many seconds."""
+    return timedelta(seconds=value)
+
+
+def _swap(order: Order) -> Instruction:
+    """Jupiter's `route_v2`, as far as it is read."""
+    data = _ROUTE_V2 + struct.pack("<QQHHH", order.in_raw, order.out_raw, order.slippage_bps, 0, 0)
+    keys = [account_of(order.input_mint), account_of(order.output_mint), order.input_mint, order.output_mint]
+    metas = [AccountMeta(KEY.pubkey(), is_signer=True, is_writable=True)]
+    metas += [AccountMeta(Pubkey.from_string(key), is_signer=False, is_writable=at < 2) for at, key in enumerate(keys)]
+    return Instruction(Pubkey.from_string(JUPITER_V6_PROGRAM), data, metas)
+
+
+def _open(owner: Pubkey, account: Pubkey) -> Instruction:
+    """Open a wSOL account, whoever derives its address."""
+    keys = [owner, account, owner, *map(Pubkey.from_string, (SOL, SYSTEM_PROGRAM, TOKEN_PROGRAM))]
+    metas = [AccountMeta(key, is_signer=key == owner, is_writable=at < 2) for at, key in enumerate(keys)]
+    return Instruction(Pubkey.from_string(ASSOCIATED_TOKEN_PROGRAM), bytes([1]), metas)
+
+
+def _balance(mint: Mint, raw: int) -> TokenBalance:
+    return TokenBalance(
+        account=account_of(mint), mint=mint, owner=OWNER, program=TOKEN_PROGRAM, raw=raw, decimals=DECIMALS[mint]
+    )
+
+
+def _listing(mint: Mint) -> TokenListing:
+    return TokenListing(
+        mint=mint,
+        symbol=mint[:4],
+        name=mint,
+        decimals=DECIMALS[mint],
+        token_program=TOKEN_PROGRAM,
+        is_verified=True,
+        is_sus=None,
+        freeze_authority=None,
+        mint_authority=None,
+        liquidity_usd=None,
+        organic_score=None,
+        tags=(),
+    )
