@@ -16,6 +16,9 @@ from sniperforge.ports.chain import LandedTransaction
 from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerEntry, LedgerKind
 from sniperforge.trading.balances import WalletChange
 
+OPENING = "opening"
+"""Source of the ledger lines that no transaction made: what a wallet held when it came into the books."""
+
 
 def fill_of(
     intent: TradeIntent, attempt: Attempt, landed: LandedTransaction, change: WalletChange, *, at: datetime

@@ -46,6 +46,8 @@ FIRST_HEIGHT = 900
 
 GENESIS_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 SYSTEM_PROGRAM = Address("11111111111111111111111111111111")
+CLOCK_SYSVAR = Address("SysvarC1ock11111111111111111111111111111111")
+"""Every cluster has this account."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -293,6 +295,7 @@ class FakeChain(FakeReader):
         self.mints: dict[Mint, MintInfo] = {}
         self.tables: dict[Address, tuple[Address, ...]] = {}
         self.priority_fees: list[PriorityFeeSample] = []
+        self.set_account(CLOCK_SYSVAR)
         self._skipped: set[int] = set()
         self._strangers = itertools.count(1)
         super().__init__(self, self.nodes[0])
