@@ -14,6 +14,7 @@ from sniperforge.shared.clock import SystemClock
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from sniperforge.infrastructure.invariants import InvariantChecker
     from sniperforge.ports.chain import Chain
     from sniperforge.ports.codec import TransactionCodec
     from sniperforge.ports.exchange import Exchange
@@ -191,6 +192,21 @@ class Services:
             clock=self.clock,
             tip_accounts=self.guard_policy.tip_accounts,
             network=self.settings.network,
+        )
+
+    @cached_property
+    def invariants(self) -> InvariantChecker:
+        """The books held against the chain by code that shares nothing with what trades."""
+        from datetime import timedelta
+
+        from sniperforge.infrastructure.invariants import InvariantChecker
+
+        return InvariantChecker(
+            store=self.store,
+            chain=self.chain,
+            clock=self.clock,
+            tip_accounts=self.guard_policy.tip_accounts,
+            settle_allowance=timedelta(minutes=10),
         )
 
     def executor(self, *, owner: str, watch: Watch | None = None) -> TradeExecutor:

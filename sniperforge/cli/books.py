@@ -1,15 +1,29 @@
-"""`books-upgrade`: bring the books' tables up to what this program needs."""
+"""`books-upgrade`, `reconcile`, `invariants`: the books' tables, and the books held against the chain."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-from sniperforge.cli.common import open_services
+from sniperforge.cli.common import open_services, print_json
+from sniperforge.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from sniperforge.bootstrap import Services
+    from sniperforge.cli.token_names import TokenNames
+    from sniperforge.domain.money import Address
+    from sniperforge.trading.differences import Difference
+    from sniperforge.trading.reconciler import ScanReport
+
+Wallet = Annotated[str | None, typer.Argument(help="Name or address; default: the only wallet.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command."""
+    """Add the commands."""
     app.command("books-upgrade")(books_upgrade)
+    app.command("reconcile")(reconcile)
+    app.command("invariants")(invariants)
 
 
 def books_upgrade() -> None:
@@ -25,3 +39,103 @@ def books_upgrade() -> None:
         if before == after
         else f"the books went from {before or 'nothing'} to {after}"
     )
+
+
+def reconcile(
+    wallet: Wallet = None,
+    whole: Annotated[  # noqa: FBT002 (a flag)
+        bool, typer.Option("--whole", help="Read the whole history since the opening again, not only what is new.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
+) -> None:
+    """Read a wallet's history on chain, book what others did, and compare balances; exit 1 on any difference."""
+    services = open_services()
+    address = _adopted(services, wallet)
+    report = services.reconciler.scan(address, whole=whole)
+    found = services.reconciler.compare(address)
+    if json_output:
+        print_json(_as_json(report, found))
+    else:
+        _print(services, report, found)
+    if found or report.foreign:
+        raise typer.Exit(1)
+
+
+def _adopted(services: Services, wallet: str | None) -> Address:
+    """The address of a wallet that is in the books, put there now if it is ours and new."""
+    address = services.wallets.address_of(wallet or services.settings.wallet)
+    with services.store.read() as books:
+        known = books.wallets.get(address)
+    if known is None:
+        if address not in services.wallets.addresses():
+            raise InvalidInputError("neither this home nor its books know this wallet", subject=address)
+        typer.echo("the wallet is new to the books: its balances on chain become their opening", err=True)
+        services.reconciler.adopt(services.wallets.find(address).name, address)
+    return address
+
+
+def _print(services: Services, report: ScanReport, found: tuple[Difference, ...]) -> None:
+    from sniperforge.cli.token_names import names_of
+    from sniperforge.domain.money import Mint
+    from sniperforge.ports.records import NATIVE_SOL
+
+    new = f"{len(report.booked)} transactions looked at for the first time"
+    typer.echo(f"{report.wallet} at finalized slot {report.slot}: {new}")
+    for one in report.booked:
+        typer.echo(f"  {one.attribution.value:<8} {one.signature} in slot {one.slot}")
+    for signature in report.unread:
+        typer.echo(f"  unread   {signature}: the node knows its name only; ask again")
+    if report.foreign:
+        typer.echo(
+            "somebody else moved this wallet, and it is halted: read docs/runbooks/foreign-transaction.md, then "
+            "`sniperforge resume`"
+        )
+    names = names_of(services, [Mint(one.asset) for one in found if one.asset != NATIVE_SOL])
+    for difference in found:
+        typer.echo(f"  differs  {_difference(difference, names)}")
+    if not found:
+        typer.echo("books and chain agree, to the last base unit")
+
+
+def _difference(one: Difference, names: TokenNames) -> str:
+    from sniperforge.domain.money import SOL_DECIMALS, Mint, format_units
+    from sniperforge.ports.records import NATIVE_SOL
+
+    def shown(raw: int) -> str:
+        if one.asset == NATIVE_SOL:
+            return f"{format_units(raw, SOL_DECIMALS)} SOL (native)"
+        return names.amount(raw, Mint(one.asset))
+
+    return f"books {shown(one.books_raw)}, chain {shown(one.chain_raw)} ({one.missing_raw:+d} base units): {one.text}"
+
+
+def _as_json(report: ScanReport, found: tuple[Difference, ...]) -> dict[str, Any]:
+    return {
+        "wallet": report.wallet,
+        "slot": report.slot,
+        "looked_at": [
+            {"signature": one.signature, "slot": one.slot, "attribution": one.attribution.value}
+            for one in report.booked
+        ],
+        "unread": list(report.unread),
+        "differences": [
+            {
+                "asset": one.asset,
+                "slot": one.slot,
+                "books_raw": one.books_raw,
+                "chain_raw": one.chain_raw,
+                "reason": one.reason.value,
+                "text": one.text,
+            }
+            for one in found
+        ],
+    }
+
+
+def invariants(wallet: Wallet = None) -> None:
+    """Check the books of a wallet against the whole chain by code that shares nothing with what trades."""
+    services = open_services()
+    report = services.invariants.check(services.wallets.address_of(wallet or services.settings.wallet))
+    typer.echo(str(report))
+    if not report.holds:
+        raise typer.Exit(1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sniperforge.cli.common import open_services, print_json
-from sniperforge.domain.money import Address, Bps, parse_units
+from sniperforge.domain.money import Bps, parse_units
 from sniperforge.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -191,21 +191,10 @@ def _ready(services: Services, request: TradeRequest, *, yes: bool) -> None:
     if stopped is not None:
         raise InvalidInputError(f"nothing was decided: {stopped}", subject="trade")
     if known is None:
-        _adopt(services, request.wallet)
-    elif known.network != services.settings.network:
-        raise InvalidInputError(
-            f"these books know it on {known.network}, and the network is {services.settings.network}",
-            subject=f"wallet {known.name}",
-            fix="Use another home (--home) for another network",
-        )
+        typer.echo("the wallet is new to the books: its balances on chain become their opening", err=True)
+    services.reconciler.adopt(services.wallets.find(request.wallet).name, request.wallet)
     if is_new and twin is not None and not yes:
         _ask_about(twin, services)
-
-
-def _adopt(services: Services, address: Address) -> None:
-    name = services.wallets.find(address).name
-    typer.echo(f"wallet {name} is new to the books: its balances on chain become their opening", err=True)
-    services.reconciler.adopt(name, address)
 
 
 def _ask_about(twin: TradeIntent, services: Services) -> None:

@@ -10,10 +10,18 @@ from contextlib import suppress
 from datetime import datetime
 
 from sniperforge.domain.intent import ExposureEffect
-from sniperforge.domain.money import Address, Signature
+from sniperforge.domain.money import Address
 from sniperforge.errors import ConflictError, InvalidInputError
 from sniperforge.ports.clock import Clock
-from sniperforge.ports.records import Attribution, Event, Severity, SystemState, TradingMode, WalletRecord
+from sniperforge.ports.records import (
+    Attribution,
+    Event,
+    KnownTransaction,
+    Severity,
+    SystemState,
+    TradingMode,
+    WalletRecord,
+)
 from sniperforge.ports.store import Books, Store
 
 _TRIES = 5
@@ -22,13 +30,13 @@ _TRIES = 5
 def stop_reason(books: Books, wallet: Address, effect: ExposureEffect) -> str | None:
     """Why nothing may be signed now for a trade of this kind, or None. The stricter of system and wallet holds."""
     system, record = books.system.get(), books.wallets.get(wallet)
-    told = [("trading", system.mode, system.reason)]
+    told = [("trading", "", system.mode, system.reason)]
     if record is not None:
-        told.append((f"wallet {record.name}", record.mode, record.mode_reason))
-    for name, mode, reason in told:
+        told.append((f"wallet {record.name}", f" {record.name}", record.mode, record.mode_reason))
+    for what, name, mode, reason in told:
         stops = mode is TradingMode.HALTED or (mode is TradingMode.REDUCING and effect is ExposureEffect.ENTRY)
         if stops:
-            return f"{name} is {mode.value}: {reason or 'no reason given'}. `sniperforge resume` lets it go on"
+            return f"{what} is {mode.value}: {reason or 'no reason given'}. `sniperforge resume{name}` lets it go on"
     return None
 
 
@@ -64,7 +72,7 @@ class Controls:
         return self._change_system(mode, reason, by)
 
     def change_wallet(self, address: Address, mode: TradingMode, *, reason: str | None, by: str) -> WalletRecord:
-        """Set the mode of one wallet. Making it ACTIVE says of unknown transactions of its key that they are accepted.
+        """Set the mode of one wallet.
 
         Raises:
             InvalidInputError: The books do not know the wallet, or no reason is given.
@@ -77,9 +85,6 @@ class Controls:
                     "the books do not know this wallet", subject=address, fix="Run `sniperforge reconcile` first"
                 )
             now = self._clock.now()
-            if mode is TradingMode.ACTIVE:
-                for signature in _unknown(books, address):
-                    books.known_transactions.attribute(address, signature, Attribution.FOREIGN)
             changed = books.wallets.change(found, mode=mode, mode_reason=reason, mode_changed_at=now)
             _tell(books, mode, f"wallet {found.name}", reason, by, now, address)
         return changed
@@ -91,14 +96,10 @@ class Controls:
             _tell(books, mode, "trading", reason, by, now)
         return state
 
-    def unknown_transactions(self, address: Address) -> tuple[Signature, ...]:
-        """Transactions that the wallet's key signed and nobody has explained: why it may be halted."""
+    def foreign_transactions(self, address: Address) -> tuple[KnownTransaction, ...]:
+        """Transactions of this wallet that somebody else made, by slot: what a person looks at before it goes on."""
         with self._store.read() as books:
-            return _unknown(books, address)
-
-
-def _unknown(books: Books, address: Address) -> tuple[Signature, ...]:
-    return tuple(one.signature for one in books.known_transactions.in_attribution(address, Attribution.UNKNOWN))
+            return books.known_transactions.in_attribution(address, Attribution.FOREIGN)
 
 
 def _checked_reason(mode: TradingMode, reason: str | None) -> str | None:

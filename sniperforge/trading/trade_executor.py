@@ -26,7 +26,6 @@ from sniperforge.domain.intent import (
     LIVE_ATTEMPT_STATES,
     Attempt,
     AttemptState,
-    ExposureEffect,
     IntentKind,
     IntentState,
     SendPath,
@@ -53,10 +52,11 @@ from sniperforge.ports.chain import Chain, Commitment, LandedTransaction
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.codec import TransactionCodec
 from sniperforge.ports.exchange import Exchange, ExecuteAnswer, ExecuteHint
-from sniperforge.ports.records import Event, Severity, TradingMode
+from sniperforge.ports.records import Event, Severity
 from sniperforge.ports.signer import Signer
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
+from sniperforge.trading.controls import stop_reason
 from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
 from sniperforge.trading.funds import reserve
 from sniperforge.trading.mortality import Fate, Mortality
@@ -259,7 +259,7 @@ class TradeExecutor:
         return claimed
 
     def _claimed(self, books: Books, intent: TradeIntent, now: datetime) -> TradeIntent:
-        waiting = _halted(books, intent)
+        waiting = stop_reason(books, intent.wallet, intent.effect)
         if waiting is not None:
             return books.intents.change(
                 intent,
@@ -316,7 +316,11 @@ class TradeExecutor:
                 raise ConflictError("its deadline passed while it was prepared", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
             system = books.system.hold()
-            if wallet is None or system.epoch != intent.epoch or _halted(books, current) is not None:
+            if (
+                wallet is None
+                or system.epoch != intent.epoch
+                or stop_reason(books, current.wallet, current.effect) is not None
+            ):
                 raise ConflictError("trading was halted while it was prepared", subject=intent.id)
             attempt = _attempt(current, prepared, signature, signed, now)
             books.attempts.add(attempt)
@@ -564,19 +568,6 @@ def _same_terms(intent: TradeIntent, request: TradeRequest) -> bool:
         request.input_raw,
         request.effect,
     ) and intent.min_out_per_input == request.min_out_per_input
-
-
-def _halted(books: Books, intent: TradeIntent) -> str | None:
-    """Why nothing may be signed for this intent now, or None. The stricter of system and wallet holds."""
-    system, wallet = books.system.get(), books.wallets.get(intent.wallet)
-    told = [("trading", system.mode, system.reason)]
-    if wallet is not None:
-        told.append((f"wallet {wallet.name}", wallet.mode, wallet.mode_reason))
-    for name, mode, reason in told:
-        stops = mode is TradingMode.HALTED or (mode is TradingMode.REDUCING and intent.effect is ExposureEffect.ENTRY)
-        if stops:
-            return f"{name} is {mode.value}: {reason or 'no reason given'}. `sniperforge resume` lets it go on"
-    return None
 
 
 def _attempt(intent: TradeIntent, prepared: Prepared, signature: Signature, signed: bytes, now: datetime) -> Attempt:
