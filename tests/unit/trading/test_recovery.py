@@ -1,0 +1,120 @@
+"""Rule *older books*: after a restore nobody trades on what the books have forgotten."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sniperforge.domain.intent import AttemptState, IntentState, TradeIntent
+from sniperforge.errors import NodeBehindError, RetryableError
+from sniperforge.ports.records import TradingMode
+from sniperforge.trading.recovery import Recovery, RecoveryReport
+from tests.fakes.records import an_attempt, an_intent
+from tests.fakes.wallet_world import WalletWorld
+
+
+@pytest.fixture
+def world() -> WalletWorld:
+    """An adopted wallet with one undecided trade."""
+    made = WalletWorld()
+    made.reconciler.adopt("main", made.wallet)
+    with made.store.write() as books:
+        books.intents.add(an_intent(wallet=made.wallet))
+    return made
+
+
+def recovery(world: WalletWorld) -> Recovery:
+    return Recovery(store=world.store, chain=world.chain, clock=world.clock, reconciler=world.reconciler)
+
+
+def recovered(world: WalletWorld) -> RecoveryReport:
+    made = recovery(world)
+    made.begin(reason="restored from a backup", by="tester")
+    world.chain.advance(151)
+    return made.finish()
+
+
+def the_intent(world: WalletWorld, **changes: Any) -> TradeIntent:
+    with world.store.read() as books:
+        found = books.intents.get(an_intent(wallet=world.wallet, **changes).id)
+    assert found is not None
+    return found
+
+
+def test_older_books_a_new_epoch_fences_old_writers_and_halts(world: WalletWorld) -> None:
+    before = the_intent(world)
+    after = recovery(world).begin(reason="restored from a backup", by="tester")
+    assert (after.epoch, after.mode, after.changed_by) == (before.epoch + 1, TradingMode.HALTED, "tester")
+    assert "restored from a backup" in str(after.reason)
+    with world.store.read() as books:
+        assert books.events.recent(1)[0].kind == "recovery.began"
+
+
+def test_older_books_wait_until_nothing_sent_before_can_land(world: WalletWorld) -> None:
+    made = recovery(world)
+    made.begin(reason="x", by="tester")
+    world.chain.advance(150)
+    with pytest.raises(NodeBehindError, match="may land"):
+        made.finish()
+    assert the_intent(world).epoch == 1
+    world.chain.advance(1)
+    assert made.finish().carried_on == (the_intent(world).id,)
+
+
+def test_older_books_carry_on_what_nothing_speaks_against(world: WalletWorld) -> None:
+    report = recovered(world)
+    intent = the_intent(world)
+    assert report == RecoveryReport(parked=(), carried_on=(intent.id,), in_flight=())
+    assert (intent.state, intent.epoch) == (IntentState.PENDING, 2)
+    with world.store.read() as books:
+        assert books.system.get().mode is TradingMode.HALTED
+
+
+def test_older_books_park_what_an_unknown_transaction_may_have_been(world: WalletWorld) -> None:
+    world.land(-5_000, ours=True)
+    report = recovered(world)
+    intent = the_intent(world)
+    assert report.parked == (intent.id,)
+    assert (intent.state, intent.epoch) == (IntentState.PARKED, 2)
+    assert "cancel it or decide it again" in str(intent.reason)
+
+
+def test_older_books_settle_what_is_in_flight(world: WalletWorld) -> None:
+    with world.store.write() as books:
+        intent = books.intents.change(the_intent(world), at=world.clock.now(), state=IntentState.EXECUTING)
+        books.attempts.add(an_attempt(intent))
+    world.land(-5_000, ours=True)
+    report = recovered(world)
+    assert report.in_flight == (intent.id,)
+    assert (the_intent(world).state, the_intent(world).epoch) == (IntentState.EXECUTING, 2)
+
+
+def test_older_books_decide_again_about_what_died(world: WalletWorld) -> None:
+    with world.store.write() as books:
+        intent = books.intents.change(the_intent(world), at=world.clock.now(), state=IntentState.EXECUTING)
+        attempt = an_attempt(intent)
+        books.attempts.add(attempt)
+        books.attempts.change(attempt, at=world.clock.now(), state=AttemptState.EXPIRED)
+    assert recovered(world).carried_on == (intent.id,)
+
+
+def test_older_books_are_not_sorted_before_every_transaction_was_read(world: WalletWorld) -> None:
+    made = recovery(world)
+    world.chain.unreadable.add(world.land(-5_000, ours=True))
+    made.begin(reason="x", by="tester")
+    world.chain.advance(151)
+    with pytest.raises(RetryableError, match="could not be read whole"):
+        made.finish()
+    assert the_intent(world).epoch == 1
+
+
+def test_older_books_leave_what_was_decided_since_alone(world: WalletWorld) -> None:
+    made = recovery(world)
+    made.begin(reason="x", by="tester")
+    with world.store.write() as books:
+        books.intents.add(an_intent("two", wallet=world.wallet, epoch=2))
+    world.chain.advance(151)
+    report = made.finish()
+    assert report.carried_on == (the_intent(world).id,)
+    assert made.finish() == RecoveryReport(parked=(), carried_on=(), in_flight=())
