@@ -156,8 +156,12 @@ def transaction(*actions: Action, **changes: Any) -> DecodedTransaction:
     return DecodedTransaction(**{**fields, **changes})
 
 
+def replaced_actions(old: Action, new: Action) -> tuple[Action, ...]:
+    return tuple(new if action is old else action for action in GOOD)
+
+
 def replaced(old: Action, new: Action) -> DecodedTransaction:
-    return transaction(*(new if action is old else action for action in GOOD))
+    return transaction(*replaced_actions(old, new))
 
 
 def broken(decoded: DecodedTransaction, terms: TradeTerms = TERMS) -> list[str]:
@@ -395,6 +399,12 @@ def test_rule_create(create: Action) -> None:
     assert broken(transaction(*GOOD, create)) == ["create"]
 
 
+def test_rule_create_makes_no_account_ours_that_is_opened_for_another() -> None:
+    opens = CreateAssociatedAccount(WALLET, THIEFS_USDC, THIEF, USDC, TOKEN_PROGRAM, idempotent=True)
+    swap = replace(SWAP, destination=THIEFS_USDC)
+    assert broken(transaction(opens, *replaced_actions(SWAP, swap))) == ["create", "swap-destination"]
+
+
 @pytest.mark.parametrize(
     "close",
     [
@@ -434,10 +444,6 @@ def test_rule_swap_destination_is_not_fooled_by_an_opening_that_names_another_to
     assert broken(transaction(lie, *replaced_actions(SWAP, swap))) == ["swap-destination"]
 
 
-def replaced_actions(old: Action, new: Action) -> tuple[Action, ...]:
-    return tuple(new if action is old else action for action in GOOD)
-
-
 @pytest.mark.parametrize("mints", [{"source_mint": BONK}, {"destination_mint": BONK}], ids=["source", "destination"])
 def test_rule_swap_mint(mints: dict[str, Mint]) -> None:
     assert broken(replaced(SWAP, replace(SWAP, **mints))) == ["swap-mint"]  # type: ignore[arg-type]
@@ -451,7 +457,7 @@ def test_rule_swap_input(in_raw: int) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"quoted_out_raw": QUOTED - 1_006},
+        {"quoted_out_raw": LIMIT - 1, "slippage_bps": 0},
         {"slippage_bps": SLIPPAGE_BPS + 1},
         {"slippage_bps": 10_000},
         {"slippage_bps": 65_535},
