@@ -208,7 +208,7 @@ GOOD = balances({WALLET: Holding(1), USDC_ACCOUNT: usdc(5)}, {WALLET: Holding(2)
         replace(GOOD, post_lamports=(1, 2, 3)),
         replace(GOOD, accounts=(WALLET,)),
         replace(GOOD, accounts=(WALLET, WALLET)),
-        replace(GOOD, accounts=(WALLET, USDC_ACCOUNT, WALLET)),
+        replace(GOOD, accounts=(WALLET, USDC_ACCOUNT, WALLET), pre_lamports=(1, 2, 3), post_lamports=(1, 2, 3)),
         replace(GOOD, pre_tokens=GOOD.pre_tokens * 2),
         replace(GOOD, post_tokens=GOOD.post_tokens * 2),
         replace(GOOD, post_tokens=(replace(GOOD.post_tokens[0], account=Address("not listed")),)),
