@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -37,6 +37,13 @@ class ChainTruth:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._client = httpx.Client(timeout=10.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._client.close()
 
     def finalized_slot(self) -> int:
         """The newest finalized slot."""
@@ -96,7 +103,7 @@ class ChainTruth:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         for _ in range(_TRIES):
             try:
-                answer = httpx.post(self._url, json=body, timeout=10.0).json()
+                answer = self._client.post(self._url, json=body).json()
             except (httpx.HTTPError, ValueError):
                 time.sleep(0.05)
                 continue

@@ -28,8 +28,9 @@ def problems_of(world: World, *, undead_allowed: bool = False) -> list[str]:
         world: Whose books.
         undead_allowed: A proof of death may have been wrong (a node lied), as long as that was told loudly.
     """
-    truth = ChainTruth(world.rpc_urls[0])
-    landings = {landing.signature: landing for landing in truth.history(world.wallet)}
+    with ChainTruth(world.rpc_urls[0]) as truth:
+        landings = {landing.signature: landing for landing in truth.history(world.wallet)}
+        balances = truth.balances(world.wallet)
     tables = _tables(world)
     attempts = {row["signature"]: row for row in tables["attempts"]}
     return [
@@ -39,7 +40,7 @@ def problems_of(world: World, *, undead_allowed: bool = False) -> list[str]:
         *_ends(tables, landings),
         *_open_ends(tables, undead_allowed=undead_allowed),
         *_fills(tables, landings),
-        *_ledger(tables, landings, truth.balances(world.wallet)),
+        *_ledger(tables, landings, balances),
     ]
 
 

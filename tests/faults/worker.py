@@ -27,6 +27,7 @@ from tests.faults.world import TIMES_FASTER, World
 _LOOK_S = 0.005
 _AFTER_ERROR_S = 0.02
 _LONGEST_WAIT_S = 0.25
+_IN_FLIGHT = 8
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class WorkOrder:
         requests: Decided by it, which is nothing new when they were decided before, and driven until settled.
         threads: So many of them ring for every trade.
         ahead_s: How wrong its clock is, in seconds of the world.
+        pace_s: Real seconds from one decision to the next.
         patience_s: Real seconds after which it ends, settled or not.
     """
 
@@ -55,6 +57,7 @@ class WorkOrder:
     mishaps: Sequence[Mishap] = ()
     threads: int = 1
     ahead_s: float = 0.0
+    pace_s: float = 0.0
     patience_s: float = 30.0
 
 
@@ -66,7 +69,7 @@ def work(order: WorkOrder) -> None:
     until = time.monotonic() + order.patience_s
 
     def drive(name: str) -> None:
-        _drive(services.executor(owner=name, watch=watch), order.requests, report, until)
+        _drive(services.executor(owner=name, watch=watch), order, report, until)
 
     others = [threading.Thread(target=drive, args=(f"{order.name}-{n}",)) for n in range(1, order.threads)]
     for other in others:
@@ -110,11 +113,13 @@ class _Saboteur:
                 os.kill(os.getpid(), signal.SIGKILL if mishap.how == "kill" else signal.SIGSTOP)
 
 
-def _drive(executor: TradeExecutor, requests: Sequence[TradeRequest], report: _Report, until: float) -> None:
-    undecided = list(requests)
+def _drive(executor: TradeExecutor, order: WorkOrder, report: _Report, until: float) -> None:
+    undecided = list(order.requests)
+    next_decision = 0.0
     due: dict[IntentId, float] = {}
     while (undecided or due) and time.monotonic() < until:
-        if undecided:
+        if undecided and len(due) < _IN_FLIGHT and next_decision <= time.monotonic():
+            next_decision = time.monotonic() + order.pace_s
             decided = _decide(executor, undecided[0], report)
             if decided is not None:
                 undecided.pop(0)
@@ -122,8 +127,8 @@ def _drive(executor: TradeExecutor, requests: Sequence[TradeRequest], report: _R
         for intent, at in list(due.items()):
             if at <= time.monotonic():
                 _ring(executor, intent, due, report)
-        if not undecided and due:
-            time.sleep(max(0.0, min(_LOOK_S, min(due.values()) - time.monotonic())))
+        if due or undecided:
+            time.sleep(max(0.0, min(_LOOK_S, min(due.values(), default=next_decision) - time.monotonic())))
 
 
 def _decide(executor: TradeExecutor, request: TradeRequest, report: _Report) -> TradeIntent | None:
@@ -148,5 +153,5 @@ def _ring(executor: TradeExecutor, intent: IntentId, due: dict[IntentId, float],
         return
     wait = standing.wait.total_seconds() / TIMES_FASTER
     # A confirmed trade is only waiting for finality; looking every few milliseconds would slow the others down.
-    least = 0.05 if standing.intent.state is IntentState.FILLED else 0.0
+    least = 0.08 if standing.intent.state is IntentState.FILLED else 0.0
     due[intent] = time.monotonic() + min(max(wait, least), _LONGEST_WAIT_S)

@@ -139,10 +139,10 @@ def _raw(symbol: str, amount: str) -> int:
 
 
 def _open_books(world: World, expected: Mapping[Asset, int]) -> None:
-    truth = ChainTruth(world.rpc_urls[0])
-    while (seen := truth.balances(world.wallet)) != expected:
-        time.sleep(0.02)
-    slot = truth.finalized_slot()
+    with ChainTruth(world.rpc_urls[0]) as truth:
+        while (seen := truth.balances(world.wallet)) != expected:
+            time.sleep(0.02)
+        slot = truth.finalized_slot()
     services = world.services()
     now = services.clock.now()
     with services.store.write() as books:
