@@ -32,7 +32,16 @@ from sniperforge.ports.chain import (
     TokenAccount,
     TokenBalance,
 )
-from sniperforge.ports.records import NATIVE_SOL, Asset, Attribution, KnownTransaction, LedgerEntry, LedgerKind
+from sniperforge.ports.records import (
+    NATIVE_SOL,
+    Asset,
+    Attribution,
+    KnownTransaction,
+    LedgerEntry,
+    LedgerKind,
+    NonceAccount,
+    NonceState,
+)
 from tests.fakes.chain import GENESIS_TIME, FakeChain, FakeNode, FakeReader, Landing, blockhash_of, transaction_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.records import USDC, a_fill, a_wallet, an_attempt, an_intent
@@ -48,6 +57,7 @@ USDC_ACCOUNT = Address(str(Pubkey.from_bytes(bytes([7]) * 32)))
 WSOL_ACCOUNT = Address(str(Pubkey.from_bytes(bytes([8]) * 32)))
 JUP_ACCOUNT = Address(str(Pubkey.from_bytes(bytes([9]) * 32)))
 TIP_ACCOUNT = Address(str(Pubkey.from_bytes(bytes([10]) * 32)))
+NONCE_ACCOUNT = Address(str(Pubkey.from_bytes(bytes([11]) * 32)))
 JUP = Mint("JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN")
 MINT_OF = {USDC_ACCOUNT: USDC, WSOL_ACCOUNT: WSOL_MINT, JUP_ACCOUNT: JUP}
 
@@ -219,7 +229,7 @@ class AuditWorld:
 
     # ---- the chain
     def land(
-        self, payer: Keypair, after: Purse, *, fee: int = FEE, err: str | None = None, tip: int = 0
+        self, payer: Keypair, after: Purse, *, fee: int = FEE, err: str | None = None, tip: int = 0, nonce: int = 0
     ) -> LandedTransaction:
         """A transaction that makes the wallet's purse this one, in a block of its own."""
         self.chain.advance()
@@ -230,6 +240,8 @@ class AuditWorld:
             lamports[self.wallet] = (before.lamports, after.lamports)
         if tip:
             lamports[TIP_ACCOUNT] = (1_000_000_000, 1_000_000_000 + tip)
+        if nonce:
+            lamports[NONCE_ACCOUNT] = (0, nonce)
         touched = [one for one in MINT_OF if before.accounts.get(one) != after.accounts.get(one)]
         for account in touched:
             lamports[account] = (before.accounts.get(account, (0, 0))[1], after.accounts.get(account, (0, 0))[1])
@@ -298,6 +310,16 @@ class AuditWorld:
         amounts = {"input_raw": spent, "output_raw": got, "rent_paid_lamports": rent}
         return self._trade((WSOL_MINT, JUP), after, lines, amounts, **how)
 
+    def open_nonce(self, rent: int = 1_447_680) -> Attempt:
+        """A maintenance transaction: rent goes into a durable nonce account."""
+        with self.store.write() as books:
+            books.nonces.add(
+                NonceAccount(address=NONCE_ACCOUNT, authority=self.wallet, wallet=self.wallet, state=NonceState.UNKNOWN)
+            )
+        lines = [(NATIVE, K.RENT_PAID, -rent), (NATIVE, K.FEE, -FEE)]
+        amounts = {"input_raw": 0, "output_raw": 0, "rent_paid_lamports": rent}
+        return self._trade((WSOL_MINT, WSOL_MINT), self.purse.pay(-rent - FEE), lines, amounts, nonce=rent)
+
     def fail(self, *, booked: bool = True) -> Attempt:
         """A buy that lands with an error: the fee is gone, nothing else happened."""
         landed = self.land(self.keypair, self.purse.pay(-FEE), err='{"InstructionError":[3,{"Custom":6001}]}')
@@ -365,11 +387,12 @@ class AuditWorld:
         amounts: Mapping[str, Any],
         *,
         tip: int = 0,
+        nonce: int = 0,
         booked: bool = True,
         state: FillState = FillState.FINAL,
         intent: TradeIntent | None = None,
     ) -> Attempt:
-        landed = self.land(self.keypair, after, tip=tip)
+        landed = self.land(self.keypair, after, tip=tip, nonce=nonce)
         standing = IntentState.FILLED if booked else IntentState.EXECUTING
         given = intent or self._intent(state=standing, input_mint=mints[0], output_mint=mints[1])
         final = {FillState.FINAL: AttemptState.FINALIZED, FillState.PROVISIONAL: AttemptState.CONFIRMED}[state]

@@ -13,7 +13,7 @@ from sniperforge.domain.intent import Attempt, AttemptState, FillState, IntentSt
 from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Mint, Signature
 from sniperforge.errors import InvalidInputError, NodeBehindError, NodeUnavailableError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Attribution, LedgerKind
-from tests.fakes.audit_world import ALLOWANCE, FEE, RENT, USDC_ACCOUNT, WSOL_ACCOUNT, AuditWorld
+from tests.fakes.audit_world import ALLOWANCE, FEE, JUP, RENT, USDC_ACCOUNT, WSOL_ACCOUNT, AuditWorld
 from tests.fakes.records import USDC, an_intent
 
 
@@ -314,6 +314,15 @@ def test_i5_a_line_in_another_slot_than_its_transaction_is_named() -> None:
     assert (violation.invariant, trade.signature in violation.subject) == ("I5", True)
 
 
+def test_rent_in_a_nonce_account_is_rent_and_no_trade() -> None:
+    world = AuditWorld()
+    world.open_nonce()
+    world.settle()
+    assert world.check().violations == ()
+    world.store._data.nonces.clear()
+    assert world.broken() == {"I2", "I5"}
+
+
 def test_i5_openings_of_two_slots_are_named() -> None:
     world = AuditWorld()
     change(world, "ledger", line_key("opening", USDC, LedgerKind.OPENING, world), slot=world.opening_slot - 1)
@@ -535,6 +544,30 @@ def test_a_node_that_forgot_is_no_reason_to_accuse_the_books() -> None:
     world.chain.nodes[0].remembers_slots = 10
     with pytest.raises(NodeUnavailableError, match="forgotten transactions"):
         world.check()
+
+
+def test_what_a_node_forgot_is_told_from_what_is_in_flight() -> None:
+    world = AuditWorld()
+    world.buy_sol(1_000_000, 4_000_000)
+    world.settle()
+    world.in_flight()
+    world.chain.finalize()
+    assert world.check().looked_at.in_flight == 1
+    world.chain.nodes[0].remembers_slots = 100
+    with pytest.raises(NodeUnavailableError, match="forgotten transactions"):
+        world.check()
+
+
+def test_nothing_is_called_missing_from_a_history_that_is_not_whole() -> None:
+    world, _ = lived_in()
+    world.chain.nodes[0].remembers_slots = 10
+    for asset in (NATIVE_SOL, USDC, JUP):
+        key = line_key("opening", asset, LedgerKind.OPENING, world)
+        opening = world.store._data.ledger[line_key("opening", NATIVE_SOL, LedgerKind.OPENING, world)]
+        opening = world.store._data.ledger.get(key, replace(opening, asset=Asset(asset), delta_raw=0))
+        world.store._data.ledger[key] = replace(opening, delta_raw=opening.delta_raw + 1)
+    subjects = {violation.subject for violation in world.check().violations}
+    assert subjects == {f"balance of {asset}" for asset in (NATIVE_SOL, USDC, JUP)}
 
 
 def test_a_node_that_has_not_finalized_the_opening_cannot_be_asked() -> None:
