@@ -125,7 +125,7 @@ class Preparation:
         need = self._need(intent, input_raw, transaction)
         terms = self._terms(intent, valuation, need, view)
         self._guard.check_bytes(transaction, terms)
-        simulation = self._chain.simulate(unsigned)
+        simulation = self._chain.simulate(unsigned, min_context_slot=view.slot)
         self._guard.check(transaction, simulation, terms)
         self._reached(intent.id, Step.SIMULATED, "guard and unsigned simulation passed")
         return Prepared(

@@ -267,7 +267,9 @@ def _read_jupiter(program: Address, accounts: _Uses, data: bytes) -> Action:
     if tag == _JUPITER_CREATE_TOKEN_ACCOUNT:
         return JupiterCreateTokenAccount(_at(accounts, 0), _at(accounts, 1), Mint(_at(accounts, 2)))
     if tag == _JUPITER_ROUTE_V2:
-        authority, source, destination, mints = 0, 1, 2, 3
+        authority, source, mints = 0, 1, 3
+        # Optional: where the output goes instead of the user's own account. Anchor writes the program's id for "none".
+        destination = 2 if _at(accounts, 7) == program else 7
     elif tag == _JUPITER_SHARED_ACCOUNTS_ROUTE_V2:
         reader.u8()
         authority, source, destination, mints = 1, 2, 5, 6

@@ -98,7 +98,8 @@ def jupiter_route() -> tuple[bytes, dict[Address, tuple[Address, ...]]]:
     tables = {address(9000 + t): tuple(address(1000 * (t + 1) + i) for i in range(30)) for t in range(3)}
     wsol_account = key(50)
     route_accounts = [AccountMeta(TAKER.pubkey(), True, True), AccountMeta(wsol_account, False, True)]
-    route_accounts += [AccountMeta(key(number), False, number == 51) for number in (51, 60, 61)]
+    route_accounts += [AccountMeta(key(number), False, number == 51) for number in (51, 60, 61, 62, 63)]
+    route_accounts += [AccountMeta(program(JUPITER_V6_PROGRAM), False, False)]
     for t in range(3):
         route_accounts += [AccountMeta(key(1000 * (t + 1) + i), False, i % 2 == 0) for i in (3, 4, 11)]
     instructions = [
@@ -163,11 +164,11 @@ def test_a_jupiter_route_over_three_lookup_tables_is_read_whole() -> None:
     assert swap.min_out_raw == 3_991  # 4001 * 0.9974 = 3990.5974, rounded up
     assert actions[6] == TokenCloseAccount(TOKEN_PROGRAM, address(50), Address(taker), Address(taker))
     route = decoded.instructions[5].accounts
-    assert [use.address for use in route[5:]] == [
+    assert [use.address for use in route[8:]] == [
         table_address for t in range(3) for table_address in (address(1000 * (t + 1) + i) for i in (3, 4, 11))
     ]
-    assert [use.is_writable for use in route[5:]] == [False, True, False] * 3
-    assert all(use.origin is AccountOrigin.LOOKUP_TABLE for use in route[5:])
+    assert [use.is_writable for use in route[8:]] == [False, True, False] * 3
+    assert all(use.origin is AccountOrigin.LOOKUP_TABLE for use in route[8:])
 
 
 def test_a_version_0_message_is_written_back_to_the_same_bytes() -> None:
@@ -446,3 +447,11 @@ def test_a_route_whose_amounts_could_be_forged_is_opaque(tag: str) -> None:
     accounts = [AccountMeta(key(number), False, False) for number in range(10, 22)]
     action = CODEC.decode(single(Instruction(program(JUPITER_V6_PROGRAM), data, accounts)), {}).instructions[0].action
     assert isinstance(action, OpaqueInstruction)
+
+
+def test_a_route_that_pays_elsewhere_says_so() -> None:
+    data = ROUTE_TAG + struct.pack("<QQHHHI", 25, 4_000, 50, 0, 0, 0)
+    accounts = [AccountMeta(key(number), False, False) for number in range(10, 20)]
+    action = CODEC.decode(single(Instruction(program(JUPITER_V6_PROGRAM), data, accounts)), {}).instructions[0].action
+    assert isinstance(action, JupiterSwap)
+    assert action.destination == address(17)
