@@ -134,17 +134,21 @@ class FakeReader:
         commitment: Commitment = Commitment.FINALIZED,
     ) -> tuple[SignatureRecord, ...]:
         self._answer()
-        newest_first = [
+        edge = self._slot(commitment)
+        newest_first: Iterator[LandedTransaction] = (
             landed
             for landed in reversed(self._chain.landed.values())
-            if address in landed.accounts and self._known(landed.signature) and landed.slot <= self._slot(commitment)
-        ]
-        names = [landed.signature for landed in newest_first]
+            if address in landed.accounts and landed.slot <= edge and self._known(landed.signature)
+        )
+        if before is None and until is None:
+            newest_first = itertools.islice(newest_first, limit)
+        found = list(newest_first)
+        names = [landed.signature for landed in found]
         start = names.index(before) + 1 if before in names else 0
         end = names.index(until) if until in names else len(names)
         return tuple(
             SignatureRecord(item.signature, item.slot, item.err, self._chain.memos.get(item.signature), item.block_time)
-            for item in newest_first[start:end][:limit]
+            for item in found[start:end][:limit]
         )
 
     def simulate(

@@ -69,6 +69,7 @@ SHORTFALL_BPS = 7
 """How much less than quoted a swap really brings: a fill taken from the quote shows."""
 
 TOO_LITTLE = '{"InstructionError":[3,{"Custom":6001}]}'
+UNPAYABLE = '{"InstructionError":[3,{"Custom":1}]}'
 _ROUTE_V2 = bytes.fromhex("bb64facc31c4af14")
 _RENT = 2_039_280
 _CODEC = SoldersCodec()
@@ -118,6 +119,15 @@ class Points:
 
         self.on = at
 
+    def always(self, name: str, action: Callable[[], object]) -> None:
+        """Do something whenever a place of this name is reached."""
+
+        def at(reached: str) -> None:
+            if reached == name:
+                action()
+
+        self.on = at
+
 
 class TradingChain(FakeChain):
     """Two nodes. What reaches the network lands at once, or when `include` says so while `holding`.
@@ -163,7 +173,9 @@ class TradingChain(FakeChain):
         alive = self.is_alive(_CODEC.recent_blockhash(raw))
         if signature in self.landed or not alive:
             return False
-        self.land(raw, self._landing(raw, err or self.lands_with))
+        landing = self._landing(raw, err or self.lands_with)
+        assert landing.err != UNPAYABLE, f"the wallet cannot pay for what was signed: {self.holdings()}"
+        self.land(raw, landing)
         return True
 
     def holdings(self, slot: int | None = None) -> Holdings:
@@ -252,7 +264,9 @@ class TradingChain(FakeChain):
 
     def _arrived(self, transaction: bytes) -> Landing | None:
         self.pool[signature_of(transaction)] = transaction
-        return None if self.holding else self._landing(transaction, self.lands_with)
+        if not self.holding:
+            self.include(signature_of(transaction))
+        return None
 
     def _control(self) -> None:
         """A transaction of nobody we know, made without the cost of a real signature."""
@@ -302,9 +316,8 @@ class TradingChain(FakeChain):
         changes = {} if err else {swap.source_mint: -swap.in_raw, swap.destination_mint: out_raw}
         lamports_after = held.lamports - fee + changes.pop(SOL, 0)
         after = {mint: held.tokens.get(mint, 0) + change for mint, change in changes.items()}
-        if lamports_after < 0 or any(raw < 0 for raw in after.values()):
-            message = f"the wallet cannot pay for this: {held}, {swap}"
-            raise AssertionError(message)
+        if lamports_after < 0 or any(left < 0 for left in after.values()):
+            lamports_after, after, err = held.lamports - fee, {}, UNPAYABLE
         used = [mint for mint in (swap.source_mint, swap.destination_mint) if mint != SOL]
         return Landing(
             err=err,
@@ -343,7 +356,12 @@ class TradingExchange(FakeExchange):
     def order(self, request: OrderRequest, *, lane: Lane) -> Order:
         """A quote with a transaction that the real codec reads and the real guard lets pass."""
         self.points.reach("order")
+        held = self.chain.holdings()
+        there = held.lamports if request.input_mint == SOL else held.tokens.get(request.input_mint, 0)
+        if there < request.amount_raw:
+            self.poor.add(OWNER)
         order = super().order(request, lane=lane)
+        self.poor.clear()
         latest = self.chain.latest_blockhash()
         self.points.reach("order answered")
         raw = None if order.transaction is None else order_bytes(order, latest.blockhash, unit=len(self.calls))
@@ -439,6 +457,8 @@ def _swap(order: Order) -> Instruction:
     data = _ROUTE_V2 + struct.pack("<QQHHH", order.in_raw, order.out_raw, order.slippage_bps, 0, 0)
     keys = [account_of(order.input_mint), account_of(order.output_mint), order.input_mint, order.output_mint]
     metas = [AccountMeta(KEY.pubkey(), is_signer=True, is_writable=True)]
+    # Token programs of both sides, and the program itself where no other destination is named.
+    keys += [TOKEN_PROGRAM, TOKEN_PROGRAM, JUPITER_V6_PROGRAM]
     metas += [AccountMeta(Pubkey.from_string(key), is_signer=False, is_writable=at < 2) for at, key in enumerate(keys)]
     return Instruction(Pubkey.from_string(JUPITER_V6_PROGRAM), data, metas)
 

@@ -15,6 +15,7 @@ from sniperforge.domain.intent import Attempt, AttemptState, ExposureEffect, Fil
 from sniperforge.errors import (
     CommitOutcomeUnknownError,
     ConflictError,
+    ExchangeRejectedError,
     NodeUnavailableError,
     RetryableError,
     StorageBusyError,
@@ -303,7 +304,7 @@ def test_fence_end_a_failed_preparation_ends_nothing_while_another_workers_attem
         world.clock.jump(world.clock.now() + timedelta(minutes=1))
         world.publish()
         world.executor("two").advance(intent)
-        world.exchange.poor.add(OWNER)
+        world.exchange.fail("order", ExchangeRejectedError("Jupiter refuses the request"))
 
     world.points.once("order", another_signs)
     world.executor("one").advance(intent)
@@ -593,7 +594,7 @@ def test_controls_an_error_is_no_answer() -> None:
     world = TradingWorld()
     attempt = world.signed()
     world.pass_bound()
-    world.points.on = lambda name: raising(NodeUnavailableError("down"))() if name == "pinned" else None
+    world.points.always("pinned", raising(NodeUnavailableError("down")))
 
     for _ in range(3):
         with pytest.raises(NodeUnavailableError):
@@ -952,7 +953,7 @@ def test_a_database_that_cannot_be_written_stops_a_trade_and_loses_nothing() -> 
     world = TradingWorld()
     intent = world.decide()
     busy = StorageBusyError("the disk is full", subject="the books")
-    world.points.on = lambda name: raising(busy)() if name == "writing" else None
+    world.points.always("writing", raising(busy))
 
     with pytest.raises(RetryableError):
         world.executor().advance(intent)

@@ -1,0 +1,333 @@
+"""Two workers, several trades and a hostile world in any order; after every step the promises of the design hold.
+
+The oracle is tiny: the chain as it is, and which bytes left for which trade. Whatever happens (kills at any point,
+forks, lagging and forgetting nodes, lost answers, failing books, clocks that jump), when calm returns every trade is
+settled and the books are the chain, to the last base unit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from sniperforge.domain.ids import IntentId
+from sniperforge.domain.intent import LIVE_ATTEMPT_STATES, AttemptState, FillState, IntentState
+from sniperforge.domain.money import Mint
+from sniperforge.errors import (
+    CommitOutcomeUnknownError,
+    ExchangeUnavailableError,
+    ExecuteOutcomeUnknownError,
+    NodeUnavailableError,
+    OutcomeUnknownError,
+    RateLimitedError,
+    RetryableError,
+    SniperForgeError,
+    StorageBusyError,
+)
+from sniperforge.ports.records import NATIVE_SOL, ReservationKind, TradingMode
+from tests.fakes.trading_market import JUP, OWNER, SOL, TOO_LITTLE, USDC
+from tests.fakes.trading_world import Killed, TradingWorld
+
+EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "60"))
+WORKERS = ("one", "two")
+ASKS: tuple[tuple[Mint, int | None], ...] = ((USDC, 20_000_000), (USDC, 60_000_000), (USDC, None), (SOL, 700_000_000))
+CODES = (None, 0, -1, -1000, -1004, -1005, -2003, 6001)
+FAILURES: dict[str, SniperForgeError] = {
+    "reading": StorageBusyError("locked"),
+    "writing": StorageBusyError("read-only"),
+    "committing": StorageBusyError("disk full"),
+    "committed": CommitOutcomeUnknownError("the connection was lost"),
+    "prices": ExchangeUnavailableError("timed out"),
+    "order": RateLimitedError("too many"),
+    "order answered": ExchangeUnavailableError("the answer was lost"),
+    "execute": RateLimitedError("our own budget"),
+    "execute answered": ExecuteOutcomeUnknownError("the answer was lost"),
+    "signing_view": NodeUnavailableError("down"),
+    "simulate": NodeUnavailableError("down"),
+    "transaction": NodeUnavailableError("down"),
+    "transaction answered": NodeUnavailableError("the answer was lost"),
+    "pinned": NodeUnavailableError("down"),
+    "pinned answered": NodeUnavailableError("the answer was lost"),
+}
+"""What can go wrong at each place where the program asks the world. Nodes never raise for what is sent."""
+
+TROUBLES = ("kill", "fail", "other", "sleep", "land", "fail on chain", "fork", "blocks", "halt", "cancel")
+troubles = st.lists(st.tuples(st.integers(1, 25), st.sampled_from(TROUBLES)), max_size=3)
+which = st.integers(0, 3)
+
+
+class TradingMachine(RuleBasedStateMachine):
+    """The hostile world, and its calm end."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.world = TradingWorld(lamports=2 * 10**9, usdc=100_000_000)
+        self.world.chain.holding = True
+        self.world.block_time = timedelta(days=10_000)
+        self.workers = {owner: self.world.executor(owner) for owner in WORKERS}
+        self.intents: list[IntentId] = []
+
+    # ---- trades
+    @precondition(lambda self: len(self.intents) < 4)
+    @rule(ask=st.sampled_from(ASKS))
+    def decide(self, ask: tuple[Mint, int | None]) -> None:
+        mint, raw = ask
+        self.intents.append(self.world.decide(f"t{len(self.intents)}", input_mint=mint, input_raw=raw))
+
+    @precondition(lambda self: self.intents)
+    @rule(owner=st.sampled_from(WORKERS), number=which, plan=troubles)
+    def ring(self, owner: str, number: int, plan: list[tuple[int, str]]) -> None:
+        intent = self._intent(number)
+        self.world.points.on = self._hostile(owner, intent, list(plan))
+        try:
+            self._advance(owner, intent)
+        except Killed:
+            self.workers[owner] = self.world.executor(owner)
+        finally:
+            self.world.points.on = lambda _: None
+
+    @precondition(lambda self: self.intents)
+    @rule(owner=st.sampled_from(WORKERS), number=which, rings=st.integers(2, 12))
+    def ring_often(self, owner: str, number: int, rings: int) -> None:
+        for _ in range(rings):
+            self._advance(owner, self._intent(number))
+            self.world.pass_time(seconds=3)
+            self.world.chain.advance(3)
+
+    @precondition(lambda self: self.intents)
+    @rule(number=which)
+    def cancel(self, number: int) -> None:
+        self.workers["one"].cancel(self._intent(number))
+
+    @rule(mode=st.sampled_from(TradingMode))
+    def set_mode(self, mode: TradingMode) -> None:
+        self.world.mode(mode)
+
+    @rule()
+    def sweep_the_dead(self) -> None:
+        for attempt in self.world.attempts():
+            if attempt.state is AttemptState.EXPIRED:
+                self.workers["two"].look_again(attempt)
+
+    # ---- the chain
+    @rule(blocks=st.sampled_from((1, 3, 8, 40, 190)))
+    def blocks(self, blocks: int) -> None:
+        self.world.chain.advance(blocks)
+
+    @rule(slots=st.integers(1, 40))
+    def skipped_slots(self, slots: int) -> None:
+        self.world.chain.skip(slots)
+
+    @rule(number=st.integers(0, 7), err=st.sampled_from((None, None, TOO_LITTLE)))
+    def land(self, number: int, err: str | None) -> None:
+        pool = list(self.world.chain.pool)
+        if pool:
+            self.world.chain.include(pool[-1 - number % len(pool)], err=err)
+
+    @rule(slots=st.integers(1, 31))
+    def fork(self, slots: int) -> None:
+        self.world.chain.fork(slots)
+
+    @rule(
+        node=st.integers(0, 1), lag=st.sampled_from((0, 0, 2, 40, 200)), memory=st.sampled_from((None, None, 20, 100))
+    )
+    def node_changes(self, node: int, lag: int, memory: int | None) -> None:
+        self.world.chain.nodes[node].lag_slots = lag
+        self.world.chain.nodes[node].remembers_slots = memory
+
+    @rule(node=st.integers(0, 1), down=st.booleans())
+    def node_fails(self, node: int, *, down: bool) -> None:
+        self.world.chain.nodes[node].failure = NodeUnavailableError("down") if down else None
+
+    # ---- Jupiter, time
+    @rule(code=st.sampled_from(CODES), forwards=st.booleans(), holding=st.booleans(), lost=st.booleans())
+    def jupiter_changes(self, code: int | None, *, forwards: bool, holding: bool, lost: bool) -> None:
+        exchange = self.world.exchange
+        exchange.says, exchange.forwards, self.world.chain.holding = code, forwards, holding
+        exchange.breaks = ExecuteOutcomeUnknownError("503") if lost else None
+
+    @rule(passed=st.sampled_from((1, 5, 31, 180)))
+    def time_passes(self, passed: int) -> None:
+        self.world.pass_time(seconds=passed)
+
+    @rule(minutes=st.sampled_from((-90, -5, 5, 25, 300)))
+    def clock_jumps(self, minutes: int) -> None:
+        self.world.clock.jump(self.world.clock.now() + timedelta(minutes=minutes))
+        self.world.publish()
+
+    # ---- what must hold at every moment
+    @invariant()
+    def no_trade_landed_twice_and_none_that_ended_landed(self) -> None:
+        world = self.world
+        swaps = Counter(world.intent_of[one.signature] for one in world.chain.ours() if one.err is None)
+        assert all(count == 1 for count in swaps.values()), "I1"
+        for intent in self.intents:
+            ended = world.intent(intent).state in (IntentState.FAILED, IntentState.CANCELLED)
+            assert not (ended and swaps[intent]), "I4"
+
+    @invariant()
+    def the_books_do_not_contradict_the_chain(self) -> None:
+        chain = self.world.chain
+        assert self.world.events("attempt.undead") == []
+        for attempt in self.world.attempts():
+            landed = chain.landed.get(attempt.signature)
+            match attempt.state:
+                case AttemptState.EXPIRED:
+                    assert landed is None
+                case AttemptState.REVERTED:
+                    assert landed is not None
+                    assert landed.err is not None
+                case AttemptState.FINALIZED:
+                    assert landed is not None
+                    assert landed.err is None
+                    assert landed.slot <= chain.head_slot - chain.finalize_slots
+                    assert self.world.fill(attempt).state is FillState.FINAL
+
+    @invariant()
+    def intents_follow_their_attempts(self) -> None:
+        for intent in self.intents:
+            states = [attempt.state for attempt in self.world.attempts(intent)]
+            live = [state for state in states if state in LIVE_ATTEMPT_STATES]
+            assert len(live) <= 1, "I3"
+            landed = {AttemptState.CONFIRMED, AttemptState.FINALIZED} & set(states)
+            assert (self.world.intent(intent).state is IntentState.FILLED) == bool(landed)
+            if live and not landed:
+                assert self.world.intent(intent).state is IntentState.EXECUTING
+
+    @invariant()
+    def what_is_reserved_is_there_and_what_is_settled_holds_nothing(self) -> None:
+        held: Counter[Mint] = Counter()
+        with self.world.store.books.read() as books:
+            for attempt in self.world.attempts():
+                lines = books.reservations.of_attempt(attempt.id)
+                holds = {line.released_at is None for line in lines}
+                assert holds == {attempt.state in LIVE_ATTEMPT_STATES}
+                if attempt.state in LIVE_ATTEMPT_STATES and attempt.signature not in self.world.chain.landed:
+                    held.update(
+                        {
+                            mint: sum(
+                                line.amount_raw
+                                for line in lines
+                                if line.mint == mint and line.kind is not ReservationKind.RISK_BUDGET
+                            )
+                            for mint in (USDC, SOL)
+                        }
+                    )
+        there = self.world.chain.holdings()
+        assert held[USDC] <= there.tokens[USDC]
+        assert held[SOL] <= there.lamports
+
+    # ---- calm
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        world.mode(TradingMode.ACTIVE)
+        world.exchange.says = world.exchange.breaks = None
+        world.exchange.forwards, world.chain.holding = True, False
+        for node in world.chain.nodes:
+            node.lag_slots, node.remembers_slots, node.failure = 0, None, None
+        for intent in self.intents:
+            self._settle(intent)
+        world.chain.finalize()
+        assert world.booked() == world.booked(final_only=False) == world.on_chain(), "I5"
+        swaps = [one for one in world.chain.ours() if one.err is None]
+        filled = [one for one in self.intents if world.intent(one).state is IntentState.FILLED]
+        assert sorted(world.intent_of[one.signature] for one in swaps) == sorted(filled), "I2"
+        with world.store.books.read() as books:
+            assert not any(books.reservations.held_raw(OWNER, mint, ReservationKind) for mint in (USDC, SOL, JUP))
+            position = books.positions.get(OWNER, JUP)
+        assert (position.raw if position else 0) == world.on_chain().get(JUP, 0)  # type: ignore[call-overload]
+        assert set(world.on_chain()) <= {NATIVE_SOL, USDC, JUP}
+        self.no_trade_landed_twice_and_none_that_ended_landed()
+        self.the_books_do_not_contradict_the_chain()
+        self.intents_follow_their_attempts()
+
+    def _settle(self, intent: IntentId) -> None:
+        executor = self.world.executor("calm")
+        for _ in range(1_000):
+            standing = executor.advance(intent)
+            if standing.settled:
+                return
+            assert standing.wait >= timedelta(0)
+            self.world.clock.sleep(standing.wait.total_seconds())
+            self.world.chain.advance(8)
+        message = f"never settled: {standing}, {self.world.attempts(intent)}"
+        raise AssertionError(message)
+
+    # ---- inside
+    def _intent(self, number: int) -> IntentId:
+        return self.intents[number % len(self.intents)]
+
+    def _advance(self, owner: str, intent: IntentId) -> None:
+        # Books or nodes that are away: nothing is lost, it is rung again.
+        with suppress(RetryableError, OutcomeUnknownError):
+            self.workers[owner].advance(intent)
+
+    def _hostile(self, owner: str, intent: IntentId, plan: list[tuple[int, str]]) -> Callable[[str], None]:
+        """At each place count down to the next trouble of the plan. While it happens, nothing else does."""
+        left = plan[0][0] if plan else 0
+
+        def at(place: str) -> None:
+            nonlocal left
+            if not plan:
+                return
+            left -= 1
+            waits = place == "committing" and plan[0][1] not in ("kill", "fail")
+            if left > 0 or waits or (plan[0][1] == "fail" and place not in FAILURES):
+                return
+            trouble = plan.pop(0)[1]
+            left = plan[0][0] if plan else 0
+            self.world.points.on = lambda _: None
+            try:
+                self._happen(trouble, place, owner, intent)
+            finally:
+                self.world.points.on = at
+
+        return at
+
+    def _happen(self, trouble: str, place: str, owner: str, intent: IntentId) -> None:
+        world, other = self.world, WORKERS[1 - WORKERS.index(owner)]
+        pool = list(world.chain.pool)
+        match trouble:
+            case "kill":
+                raise Killed
+            case "fail":
+                raise FAILURES[place]
+            case "other":
+                self._advance(other, intent)
+            case "sleep":
+                # This one stands still past its lease, while the other one goes on for minutes.
+                for _ in range(25):
+                    world.pass_time(seconds=31)
+                    self._advance(other, intent)
+                    world.chain.advance(12)
+            case "land" if pool:
+                world.chain.include(pool[-1])
+            case "fail on chain" if pool:
+                world.chain.include(pool[-1], err=TOO_LITTLE)
+            case "fork":
+                world.chain.fork(31)
+            case "blocks":
+                world.chain.advance(190)
+            case "halt":
+                world.mode(TradingMode.HALTED)
+            case "cancel":
+                self.workers[other].cancel(intent)
+
+
+TestTradingMachine: Any = TradingMachine.TestCase
+TestTradingMachine.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
