@@ -45,7 +45,7 @@ from sniperforge.ports.records import (
 from tests.fakes.chain import GENESIS_TIME, FakeChain, FakeNode, FakeReader, Landing, blockhash_of, transaction_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.records import USDC, a_fill, a_wallet, an_attempt, an_intent
-from tests.fakes.store import FakeStore
+from tests.fakes.store import FakeBooks, FakeStore
 
 RENT = 1_488_440
 FEE = 5_000
@@ -106,6 +106,7 @@ class AuditChain(FakeChain):
         extra: More token accounts of the wallet: address -> (mint, raw).
         page: Most lines that a history answers at once.
         after_accounts: Called once after the next answer about accounts: what happens between two questions.
+        after_pinned: Called when all questions were asked.
     """
 
     def __init__(self, wallet: Address) -> None:
@@ -115,6 +116,7 @@ class AuditChain(FakeChain):
         self.extra: dict[Address, tuple[Mint, int]] = {}
         self.page = 1_000
         self.after_accounts: Callable[[], None] | None = None
+        self.after_pinned: Callable[[], None] = _nothing
 
     def at(self, slot: int) -> Purse:
         return [purse for since, purse in self.states if since <= slot][-1]
@@ -127,6 +129,7 @@ class AuditChain(FakeChain):
         other_than: str | None = None,  # noqa: ARG002
     ) -> Iterator[PinnedNode]:
         yield AuditReader(self, self.nodes[0])
+        self.after_pinned()
 
 
 class AuditReader(FakeReader):
@@ -182,6 +185,24 @@ class AuditReader(FakeReader):
         return AccountInfo(address, RENT, TOKEN_PROGRAM, data, executable=False, slot=slot)
 
 
+class AuditStore(FakeStore):
+    """The books in memory, and what happens after each reading of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.after_read: Callable[[], None] = _nothing
+
+    @contextmanager
+    def read(self) -> Iterator[FakeBooks]:
+        with super().read() as books:
+            yield books
+        self.after_read()
+
+
+def _nothing() -> None:
+    """Nothing happens."""
+
+
 Lines = Sequence[tuple[Asset, LedgerKind, int]]
 NATIVE, K = NATIVE_SOL, LedgerKind
 
@@ -193,7 +214,7 @@ class AuditWorld:
         self.keypair = Keypair.from_seed(bytes([3]) * 32)
         self.wallet = Address(str(self.keypair.pubkey()))
         self.chain = AuditChain(self.wallet)
-        self.store = FakeStore()
+        self.store = AuditStore()
         self.clock = FakeClock()
         self._numbers = itertools.count(1)
         self.purse = Purse(10_000_000_000).hold(USDC_ACCOUNT, 1_000_000_000)
@@ -412,8 +433,7 @@ class AuditWorld:
         return an_intent(f"trade-{next(self._numbers)}", wallet=self.wallet, **changes)
 
     def _attempt(self, intent: TradeIntent, landed: LandedTransaction, **changes: Any) -> Attempt:
-        with self.store.read() as books:
-            number = len(books.attempts.of_intent(intent.id)) + 1
+        number = 1 + sum(one.intent_id == intent.id for one in self.store._data.attempts.values())
         given = {"usd_per_input_unit": None, "usd_per_output_unit": None, "usd_per_lamport": None, **changes}
         return an_attempt(intent, number, id=attempt_id(intent.id, number), signature=landed.signature, **given)
 

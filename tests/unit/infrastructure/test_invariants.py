@@ -461,6 +461,24 @@ def test_a_trade_made_while_the_chain_is_read_breaks_nothing() -> None:
     assert (report.slot, report.looked_at.transactions, report.looked_at.attempts) == (slot, 1, 2)
 
 
+def test_a_trade_made_between_the_reading_of_chain_and_books_is_no_thiefs() -> None:
+    """Whichever is read first: with the books first, this trade would be on the chain and of nobody."""
+    world = AuditWorld()
+    world.settle()
+    whats_read: list[str] = []
+
+    def then(what: str) -> None:
+        whats_read.append(what)
+        if whats_read in (["opening", "chain"], ["opening", "books"]):
+            world.buy_sol(1_000_000, 5_000_000)
+            world.settle()
+
+    world.chain.after_pinned = lambda: then("chain")
+    world.store.after_read = lambda: then("books" if whats_read else "opening")
+    assert world.check().violations == ()
+    assert len(whats_read) == 3
+
+
 def test_an_account_opened_while_the_chain_is_read_is_looked_under() -> None:
     world, _ = lived_in()
 
