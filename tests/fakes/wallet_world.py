@@ -63,6 +63,7 @@ class WatchedReader(FakeReader):
         return self._told("token_accounts", super().token_accounts(owner, commitment))
 
     def transaction(self, signature: Signature, commitment: Commitment) -> LandedTransaction | None:
+        assert commitment is Commitment.FINALIZED
         found = None if signature in self._chain.unreadable else super().transaction(signature, commitment)
         return self._told("transaction", found)
 
@@ -175,7 +176,7 @@ class WalletWorld:
         cosigned: bool = False,
         opens: Mapping[int, Mint] | None = None,
         closes: Iterable[int] = (),
-        names_wallet: bool = False,
+        names_wallet: bool | None = None,
         tip: int = 0,
         err: str | None = None,
     ) -> Signature:
@@ -188,7 +189,8 @@ class WalletWorld:
             cosigned: Our key signs too.
             opens: Token accounts opened, their rent paid by nobody we know.
             closes: Token accounts closed to the wallet.
-            names_wallet: The wallet is named even if nothing of it changes.
+            names_wallet: Whether the wallet is named; if not said, when our key signs, its lamports change, or accounts
+                are opened or closed. (An account may be opened for an owner who is not named.)
             tip: What a tip account receives.
             err: It failed with this, and nothing but the fee happened.
         """
@@ -208,7 +210,9 @@ class WalletWorld:
 
         payer = self.key if ours else self.stranger
         signers = [payer, *([self.key] if cosigned else [])]
-        named = ours or cosigned or native != 0 or bool(opened) or bool(closed) or names_wallet
+        named = ours or cosigned or native != 0 or bool(opened) or bool(closed)
+        if names_wallet is not None:
+            named = names_wallet
         amounts = {account: self._lamports(account, before, self.tokens) for account in touched}
         if named:
             amounts[self.wallet] = (pre_lamports, self.lamports)
