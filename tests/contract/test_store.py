@@ -30,6 +30,7 @@ from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransiti
 from sniperforge.ports.records import (
     NATIVE_SOL,
     NONCE_TRANSITIONS,
+    Asset,
     Attribution,
     Event,
     KnownTransaction,
@@ -630,7 +631,7 @@ def test_the_assets_of_a_wallet_are_those_its_lines_count(store: Store) -> None:
         books.ledger.add([line(LedgerKind.TRADE_IN, 1, wallet=Address("other"), asset=WSOL_MINT)])
 
     with store.read() as books:
-        assert books.ledger.assets(WALLET) == (USDC, NATIVE_SOL)
+        assert books.ledger.assets(WALLET) == (Asset(USDC), NATIVE_SOL)
         assert books.ledger.assets(Address("nobody")) == ()
 
 
