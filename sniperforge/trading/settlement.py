@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sniperforge.domain.intent import (
-    DEAD_ATTEMPT_STATES,
     LIVE_ATTEMPT_STATES,
     Attempt,
     AttemptState,
@@ -107,10 +106,7 @@ class Settlement:
                 landed_error=landed.err,
                 finalized_at=now,
             )
-            fill = books.fills.get(current.signature)
-            if fill is not None and fill.state is FillState.PROVISIONAL:
-                books.fills.change(fill, state=FillState.REVERSED)
-                rebuild_positions(books, intent)
+            _reverse(books, intent, current)
             self._lines(books, current, landed, frozenset(), FillState.FINAL, now)
             books.reservations.release(current.id, now)
             _recompute(books, intent, now)
@@ -127,11 +123,7 @@ class Settlement:
                 return False
             now = self._clock.now()
             books.attempts.change(current, at=now, state=AttemptState.SENT)
-            fill = books.fills.get(current.signature)
-            if fill is not None:
-                books.fills.change(fill, state=FillState.REVERSED)
-            books.ledger.settle(current.signature, FillState.REVERSED)
-            rebuild_positions(books, intent)
+            _reverse(books, intent, current)
             _recompute(books, intent, now)
             _tell(books, intent, current, "attempt.taken_back", "a fork took it back", now, Severity.WARNING)
             return True
@@ -146,11 +138,7 @@ class Settlement:
             books.attempts.change(
                 current, at=now, state=AttemptState.EXPIRED, death_proof=proof, watch_until=now + watch_for
             )
-            fill = books.fills.get(current.signature)
-            if fill is not None and fill.state is FillState.PROVISIONAL:
-                books.fills.change(fill, state=FillState.REVERSED)
-                books.ledger.settle(current.signature, FillState.REVERSED)
-                rebuild_positions(books, intent)
+            _reverse(books, intent, current)
             books.reservations.release(current.id, now)
             _recompute(books, intent, now)
             _tell(books, intent, current, "attempt.expired", "proven that it can never land", now)
@@ -244,22 +232,28 @@ def _locked(books: Books, attempt: Attempt) -> tuple[TradeIntent, Attempt]:
     return intent, current
 
 
+def _reverse(books: Books, intent: TradeIntent, attempt: Attempt) -> None:
+    """Take a provisional fill back, if there is one, with its lines and its part in the positions."""
+    fill = books.fills.get(attempt.signature)
+    if fill is not None and fill.state is FillState.PROVISIONAL:
+        books.fills.change(fill, state=FillState.REVERSED)
+        books.ledger.settle(attempt.signature, FillState.REVERSED)
+        rebuild_positions(books, intent)
+
+
 def _recompute(books: Books, intent: TradeIntent, now: datetime) -> TradeIntent:
     """The intent's state as its attempts say (rule *fence-end*).
 
     With every attempt dead it goes back to PENDING; whether it is tried again, fails or is cancelled is decided when
     it is looked at next.
     """
-    attempts = books.attempts.of_intent(intent.id)
-    states = {attempt.state for attempt in attempts}
+    states = {attempt.state for attempt in books.attempts.of_intent(intent.id)}
     if states & _LANDED:
         wanted = IntentState.FILLED
     elif states & LIVE_ATTEMPT_STATES:
         wanted = IntentState.EXECUTING
-    elif states <= DEAD_ATTEMPT_STATES and intent.state in (IntentState.EXECUTING, IntentState.FILLED):
-        wanted = IntentState.PENDING
     else:
-        return intent
+        wanted = IntentState.PENDING
     fields: dict[str, Any] = {}
     if wanted is IntentState.PENDING:
         backoff = min(MAX_BACKOFF, timedelta(seconds=2 ** min(intent.attempts_made, 6)))

@@ -161,9 +161,7 @@ class TradeExecutor:
     def cancel(self, intent: IntentId) -> TradeIntent:
         """Ask for a trade to end. One whose transaction is signed is settled first: it may still land."""
         with self._store.write() as books:
-            found = books.intents.lock(intent)
-            if found is None:
-                raise InvalidInputError("there is no such trade", subject=intent)
+            found = _locked(books, intent)
             if found.state not in (IntentState.PENDING, IntentState.EXECUTING) or found.cancel_requested_at is not None:
                 return found
             now = self._clock.now()
@@ -248,8 +246,8 @@ class TradeExecutor:
     def _claim(self, intent: TradeIntent, now: datetime) -> TradeIntent:
         """Take the intent, or end it if nothing may be signed for it any more."""
         with self._store.write() as books:
-            current = books.intents.lock(intent.id)
-            if current is None or current.version != intent.version:
+            current = _locked(books, intent.id)
+            if current.version != intent.version:
                 raise ConflictError("the trade changed since it was read", subject=intent.id)
             claimed = self._ended(books, current, now) or self._claimed(books, current, now)
         if claimed.state is IntentState.EXECUTING:
@@ -309,8 +307,8 @@ class TradeExecutor:
         self._reached(intent.id, Step.SIGNED, f"signed {signature}")
         now = self._clock.now()
         with self._store.write() as books:
-            current = books.intents.lock(intent.id)
-            if current is None or current.version != intent.version or current.state is not IntentState.EXECUTING:
+            current = _locked(books, intent.id)
+            if current.version != intent.version or current.state is not IntentState.EXECUTING:
                 raise ConflictError("the trade changed while it was prepared", subject=intent.id)
             if current.deadline_at <= now:
                 raise ConflictError("its deadline passed while it was prepared", subject=intent.id)
@@ -343,11 +341,13 @@ class TradeExecutor:
         )
         now = self._clock.now()
         with self._store.write() as books:
-            current = books.intents.lock(intent)
+            current = _locked(books, intent)
             attempts = books.attempts.of_intent(intent)
             busy = any(attempt.state in LIVE_ATTEMPT_STATES for attempt in attempts)
-            if current is None or busy or current.lease_owner != self._owner:
-                return self._standing_of(current, intent)
+            over = current.state not in (IntentState.PENDING, IntentState.EXECUTING)
+            if busy or over or current.lease_owner != self._owner:
+                # Somebody else went on with it meanwhile (or saw a dead attempt land after all).
+                return Standing(current, self._policy.poll_every, settled=False)
             for price in error.details.get("observed", ()):
                 books.prices.observe(price)
             pause = self._pause(error, now)
@@ -484,12 +484,7 @@ class TradeExecutor:
 
     def _read(self, intent: IntentId) -> tuple[TradeIntent, tuple[Attempt, ...]]:
         with self._store.read() as books:
-            found = books.intents.get(intent)
-            if found is None:
-                raise InvalidInputError(
-                    "there is no such trade", subject=intent, fix="`sniperforge trades` lists the ones there are"
-                )
-            return found, books.attempts.of_intent(intent)
+            return _found(books.intents.get(intent), intent), books.attempts.of_intent(intent)
 
     def _reread(self, attempt: Attempt) -> tuple[TradeIntent, Attempt]:
         intent, attempts = self._read(attempt.intent_id)
@@ -502,11 +497,6 @@ class TradeExecutor:
         if found.state is IntentState.PENDING:
             wait = max(wait, found.next_attempt_at - self._clock.now())
         return Standing(found, wait, settled=over and not alive)
-
-    def _standing_of(self, current: TradeIntent | None, intent: IntentId) -> Standing:
-        if current is None:
-            raise InvalidInputError("there is no such trade", subject=intent)
-        return Standing(current, self._policy.poll_every, settled=False)
 
     def _intent(self, request: TradeRequest, now: datetime, epoch: int) -> TradeIntent:
         cap = self._policy.slippage_cap_bps(request.effect)
@@ -558,6 +548,18 @@ def _problems(request: TradeRequest) -> list[str]:
     if request.deadline is not None and request.deadline <= timedelta(0):
         problems.append("deadline: it has passed already")
     return problems
+
+
+def _locked(books: Books, intent: IntentId) -> TradeIntent:
+    return _found(books.intents.lock(intent), intent)
+
+
+def _found(intent: TradeIntent | None, sought: IntentId) -> TradeIntent:
+    if intent is None:
+        raise InvalidInputError(
+            "there is no such trade", subject=sought, fix="`sniperforge trades` lists the ones there are"
+        )
+    return intent
 
 
 def _same_terms(intent: TradeIntent, request: TradeRequest) -> bool:
