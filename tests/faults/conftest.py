@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.postgres import new_books
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.faults.crew import dismiss_all
 from tests.faults.scenes import calm, sandbox_options
 from tests.faults.world import World, new_world
 
@@ -30,6 +31,7 @@ def sandbox(fast_sandbox: RunningSandbox) -> Iterator[RunningSandbox]:
     """The sandbox without faults, before and after."""
     calm(fast_sandbox)
     yield fast_sandbox
+    dismiss_all()
     calm(fast_sandbox)
 
 

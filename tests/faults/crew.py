@@ -18,6 +18,15 @@ _WARM = multiprocessing.get_context("forkserver")
 _WARM.set_forkserver_preload(["pytest", "tests.faults.worker", "tests.faults.warm"])
 
 
+_STARTED: list[Worker] = []
+
+
+def dismiss_all() -> None:
+    """Kill every worker that is still there: a stopped one would never end."""
+    while _STARTED:
+        _STARTED.pop().kill()
+
+
 class Worker:
     """One worker process."""
 
@@ -25,6 +34,7 @@ class Worker:
         self.order = order
         self._process: ForkServerProcess = _WARM.Process(target=work, args=(order,), daemon=True)
         self._process.start()
+        _STARTED.append(self)
 
     @property
     def alive(self) -> bool:

@@ -28,7 +28,7 @@ from sniperforge.ports.records import TradingMode
 from tests.fakes.postgres import PostgresServer, migrated_database, shared_server
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.faults.check import problems_of
-from tests.faults.crew import Worker
+from tests.faults.crew import Worker, dismiss_all
 from tests.faults.plan import LONGER_AT_MOST, Misfortune, Plan, plan_of
 from tests.faults.scenes import EXECUTE, NODES, SEND, calm, sandbox_options
 from tests.faults.worker import WorkOrder
@@ -67,6 +67,7 @@ def run_seed(seed: int, trades: int, sandbox: RunningSandbox, home: Path) -> Out
     problems = run.live()
     calm(sandbox)
     problems += run.quiesce()
+    dismiss_all()
     problems += problems_of(world)
     return Outcome(seed, problems, run.happened, time.monotonic() - began)
 

@@ -20,6 +20,7 @@ from tests.faults.world import SOL_MINT, World
 EXECUTE = "jupiter:/swap/v2/execute"
 SEND = "rpc:sendTransaction"
 SLOT_MS = 5
+SLOW_SLOT_MS = 80
 NODES = {"a": 0, "b": 1, "c": 3}
 """The sandbox's nodes, and by how many slots they lag when all is well."""
 
@@ -47,6 +48,22 @@ def calm(sandbox: RunningSandbox) -> None:
     for name, lag in NODES.items():
         sandbox.ask("POST", "/nodes", name=name, lag_slots=lag, remembers_all=True, swallow=0)
     sandbox.ask("POST", "/price", token="SOL", usd=SOL_USD)
+    quick_slots(sandbox)
+
+
+def slow_slots(sandbox: RunningSandbox) -> None:
+    """Slots so long that finality leaves time for a fork, however busy this machine is."""
+    sandbox.ask("POST", "/clock", slot_ms=SLOW_SLOT_MS)
+
+
+def quick_slots(sandbox: RunningSandbox) -> None:
+    """Slots as they usually are here."""
+    sandbox.ask("POST", "/clock", slot_ms=SLOT_MS)
+
+
+def fork(sandbox: RunningSandbox, *, reinclude: int) -> None:
+    """Drop nearly everything that is not final."""
+    sandbox.ask("POST", "/fork", depth=25, reinclude=reinclude)
 
 
 def buy(world: World, name: str, usdc_raw: int | None = 25_000_000) -> TradeRequest:

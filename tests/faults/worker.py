@@ -16,9 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sniperforge.bootstrap import Services
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import IntentState, TradeIntent
-from sniperforge.errors import SniperForgeError
+from sniperforge.errors import SniperForgeError, StorageBusyError
 from sniperforge.trading.executor_policy import TradeRequest
 from sniperforge.trading.progress import Progress, Step
 from sniperforge.trading.trade_executor import TradeExecutor
@@ -64,7 +65,7 @@ class WorkOrder:
 def work(order: WorkOrder) -> None:
     """Entry of the process."""
     report = _Report(order)
-    services = order.world.services(ahead_s=order.ahead_s)
+    services = _services(order)
     watch = _Saboteur(order.mishaps, report)
     until = time.monotonic() + order.patience_s
 
@@ -78,6 +79,18 @@ def work(order: WorkOrder) -> None:
     for other in others:
         other.join()
     report.write(over=True)
+
+
+def _services(order: WorkOrder) -> Services:
+    """The services, as soon as the books can be opened."""
+    services = order.world.services(ahead_s=order.ahead_s)
+    while True:
+        try:
+            services.store  # noqa: B018 (opened by asking for it)
+        except StorageBusyError:
+            time.sleep(_AFTER_ERROR_S)
+        else:
+            return services
 
 
 class _Report:
