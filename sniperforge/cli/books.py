@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sniperforge.cli.common import open_services, print_json
+from sniperforge.cli.common import open_services, print_json, this_process
 from sniperforge.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def reconcile(
     services = open_services()
     address = _adopted(services, wallet)
     report = services.reconciler.scan(address, whole=whole)
+    _book_undead(services, report)
     found = services.reconciler.compare(address)
     if json_output:
         print_json(_as_json(report, found))
@@ -72,6 +73,21 @@ def _adopted(services: Services, wallet: str | None) -> Address:
         typer.echo("the wallet is new to the books: its balances on chain become their opening", err=True)
         services.reconciler.adopt(services.wallets.find(address).name, address)
     return address
+
+
+def _book_undead(services: Services, report: ScanReport) -> None:
+    """Attempts that were called dead and landed all the same: they are booked, loudly."""
+    if not report.undead:
+        return
+    with services.store.read() as books:
+        attempts = [books.attempts.get(attempt) for attempt in report.undead]
+    executor = services.executor(owner=this_process())
+    for attempt in attempts:
+        if attempt is not None:
+            typer.echo(
+                f"LOUD: {attempt.signature} was proven dead and landed all the same; trading is halted", err=True
+            )
+            executor.look_again(attempt)
 
 
 def _print(services: Services, report: ScanReport, found: tuple[Difference, ...]) -> None:

@@ -47,6 +47,14 @@ def ask_hidden(prompt: str) -> str:
     return getpass.getpass(f"{prompt}: ")
 
 
+def this_process() -> str:
+    """Who works, for leases."""
+    import os
+    import socket
+
+    return f"cli-{socket.gethostname()}-{os.getpid()}"
+
+
 def print_json(value: object) -> None:
     """One JSON document on standard output; exact numbers are already strings or ints."""
     import json

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sniperforge.cli.common import open_services, print_json
+from sniperforge.cli.common import open_services, print_json, this_process
 from sniperforge.domain.money import Bps, parse_units
 from sniperforge.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
-    from sniperforge.domain.ids import IntentId
     from sniperforge.domain.intent import TradeIntent
     from sniperforge.shared.tokens import ResolvedToken
     from sniperforge.trading.executor_policy import TradeRequest
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 TWINS_WITHIN = timedelta(minutes=1)
 """A trade that looks like one decided this recently is asked about first."""
 
+_INTERRUPTED = 130
 _UP = Context(prec=28, rounding=ROUND_UP)
 
 
@@ -72,12 +71,15 @@ def trade(
     request = _request(services, from_token, to_token, amount, wallet, slippage_bps, limit, token, is_exit=is_exit)
     _ready(services, request, yes=yes)
     steps = _Steps(services.clock.monotonic, silent=json_output)
-    executor = services.executor(owner=_owner(), watch=steps)
-    intent = executor.decide(request)
+    executor = services.executor(owner=this_process(), watch=steps)
     try:
+        intent = executor.decide(request)
+        if not json_output:
+            typer.echo(f"trade {intent.id}")
         intent = executor.run(intent.id, until=Until.SETTLED)
     except KeyboardInterrupt:
-        raise _Interrupted(intent.id) from None
+        _say_what_goes_on(services, request)
+        raise typer.Exit(_INTERRUPTED) from None
     report = read_report(services.store, intent.id)
     from sniperforge.cli.trades import as_json, names_for, result_lines
 
@@ -105,18 +107,25 @@ class _Steps:
         self.taken.append(
             {"trade": progress.intent_id, "seconds": seconds, "step": progress.step.value, "text": progress.text}
         )
-        if not self.silent:
+        if self.silent:
+            return
+        try:
             typer.echo(f"{seconds:>9}  {progress.step.value:<10} {progress.text}")
+        except OSError:
+            # Whoever read along has gone (`| head`), and what watches a trade must not raise: it goes on unseen.
+            self.silent = True
 
 
-class _Interrupted(typer.Exit):
-    """Ctrl-C while a trade was under way: nothing is lost, and the person is told what goes on."""
-
-    def __init__(self, intent: IntentId) -> None:
-        super().__init__(130)
+def _say_what_goes_on(services: Services, request: TradeRequest) -> None:
+    """After Ctrl-C: nothing is lost, and the person is told what goes on."""
+    with services.store.read() as books:
+        found = books.intents.get_by_key(request.key)
+    if found is None:
+        typer.echo("\nsniperforge: interrupted. Nothing was decided", err=True)
+    else:
         typer.echo(
-            f"\nsniperforge: interrupted. Trade {intent} is in the books, and what it signed may still land; "
-            f"`sniperforge settle {intent}` carries it on, `sniperforge trade-show {intent}` tells where it stands",
+            f"\nsniperforge: interrupted. Trade {found.id} is in the books, and what it signed may still land: "
+            f"`sniperforge settle {found.id}` carries it on, `sniperforge trade-show {found.id}` tells where it stands",
             err=True,
         )
 
@@ -150,16 +159,28 @@ def _request(
             fix=f"Give at most {cap}, or change {'exit' if is_exit else 'entry'}_slippage_bps in the settings",
         )
     source, target = services.tokens.resolve_all([from_token, to_token], lane=Lane.EXIT if is_exit else Lane.ENTRY)
+    if source.mint == target.mint:
+        raise InvalidInputError("both tokens are the same", subject=source.symbol, fix="Name two different tokens")
     return TradeRequest(
         key=key,
         wallet=address,
         input_mint=source.mint,
         output_mint=target.mint,
-        input_raw=None if amount.strip().lower() == "all" else parse_units(amount, source.decimals),
+        input_raw=_raw(amount, source),
         effect=ExposureEffect.EXIT if is_exit else ExposureEffect.ENTRY,
         max_slippage_bps=slippage_bps,
         min_out_per_input=None if limit is None else _min_out_per_input(limit, source, target),
     )
+
+
+def _raw(amount: str, token: ResolvedToken) -> int | None:
+    """Base units of what was typed; None for everything."""
+    if amount.strip().lower() == "all":
+        return None
+    raw = parse_units(amount, token.decimals)
+    if raw == 0:
+        raise InvalidInputError("the amount is zero", subject="amount", fix="Give an amount above zero")
+    return raw
 
 
 def _min_out_per_input(limit: str, source: ResolvedToken, target: ResolvedToken) -> Decimal:
@@ -218,13 +239,13 @@ def settle(
     with services.store.read() as books:
         intents = unsettled(books) if trade_id is None else (find_intent(books, trade_id).id,)
     executor = services.executor(
-        owner=_owner(), watch=lambda step: typer.echo(f"{step.intent_id}  {step.step.value:<10} {step.text}")
+        owner=this_process(), watch=lambda step: typer.echo(f"{step.intent_id}  {step.step.value:<10} {step.text}")
     )
     try:
         result = settle_trades(executor, services.clock, intents, within=timedelta(seconds=seconds))
     except KeyboardInterrupt:
         typer.echo("\nsniperforge: interrupted. Nothing is lost; run it again to go on", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(_INTERRUPTED) from None
     if trade_id is None:
         look_again_at_the_dead(executor, services.store, services.clock)
     from sniperforge.cli.trades import summary_line
@@ -250,19 +271,12 @@ def cancel(trade_id: Annotated[str, typer.Argument(help="Id of the trade, or its
     services = open_services()
     with services.store.read() as books:
         intent = find_intent(books, trade_id).id
-    executor = services.executor(owner=_owner())
+    executor = services.executor(owner=this_process())
     executor.cancel(intent)
     executor.advance(intent)
     report = read_report(services.store, intent)
     typer.echo(summary_line(report.intent))
     typer.echo(f"next: {report.next_action}")
-
-
-def _owner() -> str:
-    """Who works, for leases: this process."""
-    import socket
-
-    return f"cli-{socket.gethostname()}-{os.getpid()}"
 
 
 def _exit_by(intent: TradeIntent) -> None:

@@ -1,0 +1,111 @@
+"""Halting and resuming: who, when, why, and what the stricter mode stops."""
+
+from __future__ import annotations
+
+import pytest
+
+from sniperforge.domain.intent import ExposureEffect
+from sniperforge.errors import InvalidInputError
+from sniperforge.ports.records import Attribution, KnownTransaction, Severity, TradingMode
+from sniperforge.ports.store import Store
+from sniperforge.trading.controls import Controls, stop_reason
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.records import WALLET, a_wallet
+from tests.fakes.store import FakeStore
+
+ENTRY, EXIT = ExposureEffect.ENTRY, ExposureEffect.EXIT
+
+
+@pytest.fixture
+def store() -> Store:
+    store = FakeStore()
+    with store.write() as books:
+        books.wallets.add(a_wallet())
+    return store
+
+
+def controls(store: Store) -> Controls:
+    return Controls(store=store, clock=FakeClock())
+
+
+def stops(store: Store, effect: ExposureEffect) -> str | None:
+    with store.read() as books:
+        return stop_reason(books, WALLET, effect)
+
+
+def test_nothing_is_stopped_at_first(store: Store) -> None:
+    assert (stops(store, ENTRY), stops(store, EXIT)) == (None, None)
+
+
+def test_a_halt_of_everything_stops_both_kinds_and_says_who_when_and_why(store: Store) -> None:
+    state = controls(store).change_system(TradingMode.HALTED, reason=" tea time ", by="alice")
+    assert (state.mode, state.reason, state.changed_by, state.changed_at) == (
+        TradingMode.HALTED,
+        "tea time",
+        "alice",
+        START,
+    )
+    for effect in (ENTRY, EXIT):
+        assert stops(store, effect) == "trading is halted: tea time. `sniperforge resume` lets it go on"
+    with store.read() as books:
+        assert books.system.get() == state
+        (event,) = books.events.recent(5)
+    assert (event.kind, event.severity, event.message) == (
+        "control.halted",
+        Severity.WARNING,
+        "trading is halted by alice: tea time",
+    )
+
+
+def test_reducing_stops_entries_only(store: Store) -> None:
+    controls(store).change_system(TradingMode.REDUCING, reason="exits only", by="alice")
+    assert stops(store, ENTRY) is not None
+    assert stops(store, EXIT) is None
+
+
+def test_the_stricter_of_system_and_wallet_holds(store: Store) -> None:
+    controls(store).change_system(TradingMode.REDUCING, reason="exits only", by="alice")
+    wallet = controls(store).change_wallet(WALLET, TradingMode.HALTED, reason="a thief", by="bob")
+    assert (wallet.mode, wallet.mode_reason, wallet.mode_changed_at) == (TradingMode.HALTED, "a thief", START)
+    assert stops(store, EXIT) == "wallet main is halted: a thief. `sniperforge resume main` lets it go on"
+
+
+def test_resuming_one_lets_only_that_one_go_on(store: Store) -> None:
+    controls(store).change_system(TradingMode.HALTED, reason="one", by="alice")
+    controls(store).change_wallet(WALLET, TradingMode.HALTED, reason="two", by="alice")
+    controls(store).change_system(TradingMode.ACTIVE, reason=None, by="alice")
+    assert "wallet main" in (stops(store, ENTRY) or "")
+    controls(store).change_wallet(WALLET, TradingMode.ACTIVE, reason=None, by="alice")
+    assert stops(store, ENTRY) is None
+    with store.read() as books:
+        assert [event.kind for event in books.events.recent(2)] == ["control.active", "control.active"]
+
+
+@pytest.mark.parametrize("reason", [None, "", "  "])
+def test_a_halt_needs_a_reason(store: Store, reason: str | None) -> None:
+    with pytest.raises(InvalidInputError, match="reason"):
+        controls(store).change_system(TradingMode.HALTED, reason=reason, by="alice")
+    with pytest.raises(InvalidInputError, match="reason"):
+        controls(store).change_wallet(WALLET, TradingMode.REDUCING, reason=reason, by="alice")
+    assert stops(store, ENTRY) is None
+
+
+def test_a_wallet_that_is_not_in_the_books_cannot_be_halted() -> None:
+    with pytest.raises(InvalidInputError, match="do not know"):
+        controls(FakeStore()).change_wallet(WALLET, TradingMode.HALTED, reason="x", by="alice")
+
+
+def test_transactions_from_elsewhere_are_shown_and_deposits_are_not(store: Store) -> None:
+    with store.write() as books:
+        for number, attribution in enumerate((Attribution.DEPOSIT, Attribution.FOREIGN, Attribution.OURS)):
+            books.known_transactions.add(
+                KnownTransaction(
+                    signature=f"signature-{number}",  # type: ignore[arg-type]
+                    wallet=WALLET,
+                    slot=number,
+                    err=None,
+                    attribution=attribution,
+                    seen_at=START,
+                )
+            )
+    assert [one.slot for one in controls(store).foreign_transactions(WALLET)] == [1]
