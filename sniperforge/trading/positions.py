@@ -35,9 +35,8 @@ def rebuild_positions(books: Books, intent: TradeIntent) -> None:
         current = _position(books, intent.wallet, mint)
         rebuilt = Position(intent.wallet, mint, 0, Decimal(0), Decimal(0), current.version)
         for fill in books.fills.of_asset(intent.wallet, mint):
-            attempt = books.attempts.get(fill.attempt_id)
-            if attempt is not None:
-                rebuilt = _after(rebuilt, attempt, fill)
+            attempts = {attempt.id: attempt for attempt in books.attempts.of_intent(fill.intent_id)}
+            rebuilt = _after(rebuilt, attempts[fill.attempt_id], fill)
         books.positions.save(rebuilt)
 
 

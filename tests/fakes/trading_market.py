@@ -32,6 +32,7 @@ from sniperforge.domain.transaction import (
     TOKEN_PROGRAM,
     DecodedTransaction,
     JupiterSwap,
+    SystemTransfer,
 )
 from sniperforge.errors import SniperForgeError
 from sniperforge.ports.chain import (
@@ -173,7 +174,7 @@ class TradingChain(FakeChain):
         alive = self.is_alive(_CODEC.recent_blockhash(raw))
         if signature in self.landed or not alive:
             return False
-        landing = self._landing(raw, err or self.lands_with)
+        landing = self.effect_of(raw, err or self.lands_with)
         assert landing.err != UNPAYABLE, f"the wallet cannot pay for what was signed: {self.holdings()}"
         self.land(raw, landing)
         return True
@@ -291,7 +292,7 @@ class TradingChain(FakeChain):
 
     # ---- what a transaction does
     def _simulation(self, raw: bytes) -> Simulation:
-        landing = self._landing(raw, None)
+        landing = self.effect_of(raw, None)
         accounts = tuple(use.address for use in _CODEC.decode(raw, {}).accounts)
         balances = [landing.lamports.get(account, (0, 0)) for account in accounts]
         return Simulation(
@@ -308,21 +309,25 @@ class TradingChain(FakeChain):
             post_tokens=landing.post_tokens,
         )
 
-    def _landing(self, raw: bytes, err: str | None) -> Landing:
+    def effect_of(self, raw: bytes, err: str | None = None) -> Landing:
+        """What these bytes would do now."""
         decoded = _CODEC.decode(raw, {})
         swap, fee = swap_of(decoded), fee_lamports(decoded)
         held = self.holdings()
         out_raw = swap.quoted_out_raw * (10_000 - SHORTFALL_BPS) // 10_000
         changes = {} if err else {swap.source_mint: -swap.in_raw, swap.destination_mint: out_raw}
-        lamports_after = held.lamports - fee + changes.pop(SOL, 0)
+        tips = {} if err else _tips(decoded)
+        lamports_after = held.lamports - fee - sum(tips.values()) + changes.pop(SOL, 0)
         after = {mint: held.tokens.get(mint, 0) + change for mint, change in changes.items()}
         if lamports_after < 0 or any(left < 0 for left in after.values()):
-            lamports_after, after, err = held.lamports - fee, {}, UNPAYABLE
+            lamports_after, after, tips, err = held.lamports - fee, {}, {}, UNPAYABLE
         used = [mint for mint in (swap.source_mint, swap.destination_mint) if mint != SOL]
         return Landing(
             err=err,
             fee_lamports=fee,
-            lamports={OWNER: (held.lamports, lamports_after)} | {account_of(mint): (_RENT, _RENT) for mint in used},
+            lamports={OWNER: (held.lamports, lamports_after)}
+            | {account_of(mint): (_RENT, _RENT) for mint in used}
+            | {account: (_RENT, _RENT + tip) for account, tip in tips.items()},
             pre_tokens=tuple(_balance(mint, held.tokens.get(mint, 0)) for mint in used),
             post_tokens=tuple(_balance(mint, after.get(mint, held.tokens.get(mint, 0))) for mint in used),
         )
@@ -424,6 +429,12 @@ def is_unsigned(transaction: bytes) -> bool:
 def swap_of(decoded: DecodedTransaction) -> JupiterSwap:
     """The swap of an order."""
     return next(item.action for item in decoded.instructions if isinstance(item.action, JupiterSwap))
+
+
+def _tips(decoded: DecodedTransaction) -> dict[Address, int]:
+    """Lamports that go to others than our own wSOL account."""
+    transfers = [item.action for item in decoded.instructions if isinstance(item.action, SystemTransfer)]
+    return {one.destination: one.lamports for one in transfers if one.destination != account_of(SOL)}
 
 
 def order_bytes(order: Order, blockhash: str, *, unit: int, first: Sequence[Instruction] = ()) -> bytes:

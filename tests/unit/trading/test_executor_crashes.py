@@ -35,7 +35,7 @@ def fast_world() -> TradingWorld:
     return world
 
 
-def slow_landing(world: TradingWorld) -> None:
+def fails_first(world: TradingWorld) -> None:
     """The first transaction fails on chain, so the trade has every kind of step in it."""
     world.chain.lands_with = TOO_LITTLE
     world.at[Step.REVERTED] = lambda: setattr(world.chain, "lands_with", None)
@@ -52,7 +52,7 @@ def straight(_: TradingWorld) -> None:
 
 SCRIPTS: dict[str, Callable[[TradingWorld], None]] = {
     "straight": straight,
-    "fails on chain first": slow_landing,
+    "fails on chain first": fails_first,
     "taken back by a fork": taken_back,
 }
 

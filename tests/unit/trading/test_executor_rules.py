@@ -27,6 +27,7 @@ from sniperforge.shared.jupiter.execute_codes import EXECUTE_CODES, PROGRAM_ERRO
 from sniperforge.trading.progress import Step
 from sniperforge.trading.settlement import Settlement
 from tests.fakes.chain import Landing
+from tests.fakes.records import an_attempt
 from tests.fakes.trading_market import (
     JUP,
     KEY,
@@ -330,6 +331,22 @@ def test_fence_end_the_state_follows_from_all_attempts_and_not_from_the_last_one
     settlement(world).expired(second, "{}", watch_for=timedelta(days=1))
 
     assert world.intent(first.intent_id).state is IntentState.FILLED
+
+
+def test_fence_end_a_trade_with_a_live_attempt_is_not_ended_whatever_its_version_says() -> None:
+    world = TradingWorld()
+    intent = world.intent(world.decide(deadline=seconds(1)))
+    world.pass_time(seconds=2)
+    attempt = an_attempt(intent)
+
+    def inserted_past_the_fence() -> None:
+        with world.store.books.write() as books:
+            books.attempts.add(attempt)
+
+    world.points.once("writing", inserted_past_the_fence)
+    standing = world.executor().advance(intent.id)
+
+    assert (standing.intent.state, standing.settled) == (IntentState.PENDING, False)
 
 
 # ---- decide-once
@@ -640,6 +657,17 @@ def test_controls_one_node_is_enough_when_the_value_is_small() -> None:
     assert ring_until(world, attempt) is AttemptState.EXPIRED
 
 
+def test_controls_one_node_is_enough_where_there_is_only_one() -> None:
+    world = TradingWorld()
+    world.policy = replace(world.policy, has_second_node=False)
+    attempt = world.signed()
+    world.exchange.forwards = False
+    world.pass_bound()
+    world.chain.nodes[1].lag_slots = 300
+
+    assert ring_until(world, attempt) is AttemptState.EXPIRED
+
+
 def test_controls_expired_attempts_are_watched_for_a_day_more() -> None:
     world = TradingWorld()
     attempt = world.signed()
@@ -747,7 +775,7 @@ def test_final_evidence_the_fill_is_read_again_when_it_is_finalized() -> None:
 
 
 def replace_out(world: TradingWorld, attempt: Attempt, less: int) -> Landing:
-    landing = world.chain._landing(world.chain.pool[attempt.signature], None)
+    landing = world.chain.effect_of(world.chain.pool[attempt.signature], None)
     tokens = tuple(replace(one, raw=one.raw - less) if one.mint == JUP else one for one in landing.post_tokens)
     return replace(landing, post_tokens=tokens)
 
