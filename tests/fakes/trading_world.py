@@ -27,20 +27,8 @@ from sniperforge.trading.transaction_guard import TransactionGuard
 from tests.fakes.clock import FakeClock
 from tests.fakes.oracle import FakeOracle
 from tests.fakes.store import FakeBooks, FakeStore
-from tests.fakes.trading_market import (
-    BEACON,
-    DECIMALS,
-    JUP,
-    KEY,
-    OWNER,
-    USD,
-    USDC,
-    Points,
-    TradingChain,
-    TradingExchange,
-    is_unsigned,
-    signature_of,
-)
+from tests.fakes.trading_market import BEACON, USD, Points, TradingChain, TradingExchange
+from tests.fakes.trading_orders import DECIMALS, JUP, KEY, OWNER, USDC, is_unsigned, signature_of
 
 SLOT_TIME = timedelta(milliseconds=400)
 POLICY = ExecutorPolicy(

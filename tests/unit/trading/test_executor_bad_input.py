@@ -25,7 +25,8 @@ from sniperforge.errors import (
 )
 from sniperforge.ports.records import Severity
 from sniperforge.trading.progress import Step
-from tests.fakes.trading_market import JUP, SOL, TOO_LITTLE, USDC
+from tests.fakes.trading_market import TOO_LITTLE
+from tests.fakes.trading_orders import JUP, SOL, USDC
 from tests.fakes.trading_world import TradingWorld
 
 

@@ -22,7 +22,8 @@ from sniperforge.errors import (
 )
 from sniperforge.ports.records import ReservationKind
 from sniperforge.trading.progress import Step
-from tests.fakes.trading_market import JUP, OWNER, SOL, TOO_LITTLE, USDC
+from tests.fakes.trading_market import TOO_LITTLE
+from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
 from tests.fakes.trading_world import Killed, TradingWorld, raising
 
 FAST = timedelta(milliseconds=10)

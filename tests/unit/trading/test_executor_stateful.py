@@ -33,7 +33,8 @@ from sniperforge.errors import (
     StorageBusyError,
 )
 from sniperforge.ports.records import NATIVE_SOL, ReservationKind, TradingMode
-from tests.fakes.trading_market import JUP, OWNER, SOL, TOO_LITTLE, USDC
+from tests.fakes.trading_market import TOO_LITTLE
+from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
 from tests.fakes.trading_world import Killed, TradingWorld
 
 EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "60"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from solders.pubkey import Pubkey
@@ -18,10 +19,11 @@ from sniperforge.trading.preparation import TOKEN_ACCOUNT_BYTES, Preparation, Pr
 from sniperforge.trading.price_judge import PriceJudge
 from sniperforge.trading.progress import Step
 from sniperforge.trading.transaction_guard import TransactionGuard
-from tests.fakes.trading_market import JUP, KEY, OWNER, SOL, USDC, old_blockhash, order_bytes
+from tests.fakes.trading_market import old_blockhash
+from tests.fakes.trading_orders import JUP, KEY, OWNER, SOL, USDC, order_bytes
 from tests.fakes.trading_world import PRICES, TradingWorld
 
-TIP_ACCOUNT = sorted(MAINNET_POLICY.tip_accounts)[0]
+TIP_ACCOUNT = min(MAINNET_POLICY.tip_accounts)
 
 
 class Desk:
@@ -45,7 +47,7 @@ class Desk:
             reached=self._reached,
         )
 
-    def prepare(self, **changes: object) -> Prepared:
+    def prepare(self, **changes: Any) -> Prepared:
         return self.preparation().prepare(self.world.intent(self.world.decide(**changes)))
 
     def asked(self) -> list[OrderRequest]:

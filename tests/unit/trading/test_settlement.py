@@ -14,7 +14,8 @@ from sniperforge.ports.chain import Commitment, LandedTransaction
 from sniperforge.ports.records import NATIVE_SOL, LedgerKind, ReservationKind
 from sniperforge.trading.settlement import MAX_BACKOFF, Settlement
 from tests.fakes.records import an_attempt, an_intent
-from tests.fakes.trading_market import JUP, OWNER, TOO_LITTLE, USDC
+from tests.fakes.trading_market import TOO_LITTLE
+from tests.fakes.trading_orders import JUP, OWNER, USDC
 from tests.fakes.trading_world import TradingWorld, raising
 
 DAY = timedelta(days=1)
