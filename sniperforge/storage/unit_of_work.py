@@ -90,8 +90,19 @@ class SqlStore:
     def _connected(self) -> Iterator[Connection]:
         with in_our_words():
             connection = self._engine.connect()
-        with connection:
+        try:
             yield connection
+        finally:
+            _give_back(connection)
+
+
+def _give_back(connection: Connection) -> None:
+    try:
+        connection.close()
+    except DBAPIError:
+        # The server went away meanwhile. What it acknowledged stands, and there is nothing else to give back.
+        connection.invalidate()
+        connection.close()
 
 
 def _undo(connection: Connection) -> None:

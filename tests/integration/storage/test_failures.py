@@ -158,6 +158,19 @@ def kill_connections_of(engine: Engine) -> None:
         )
 
 
+def test_a_server_that_goes_away_under_a_reader_leaves_no_error_of_its_own(tmp_path: Path) -> None:
+    with migrated_engine("postgres", tmp_path) as engine:
+        store = SqlStore(engine)
+        with store.read() as books:
+            before = books.system.get()
+            kill_connections_of(engine)
+        with pytest.raises(ValueError, match="the reader's own"), store.read() as books:
+            kill_connections_of(engine)
+            raise ValueError("the reader's own")
+        with store.read() as books:
+            assert books.system.get() == before
+
+
 def test_a_connection_lost_at_commit_is_an_unknown_outcome(tmp_path: Path) -> None:
     with migrated_engine("postgres", tmp_path) as engine:
         store = SqlStore(engine)
