@@ -97,11 +97,8 @@ class SqlStore:
 
 
 def _give_back(connection: Connection) -> None:
-    try:
-        connection.close()
-    except DBAPIError:
-        # The server went away meanwhile. What it acknowledged stands, and there is nothing else to give back.
-        connection.invalidate()
+    # Where the server went away meanwhile, SQLAlchemy has dropped the connection already: nothing is left to give back.
+    with suppress(DBAPIError):
         connection.close()
 
 
