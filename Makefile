@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test lint types imports docs docs-check sandbox program lock format clean
+.PHONY: help venv check test lint types imports docs docs-check faults sandbox program lock format clean
 
 help:  ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,6 +42,13 @@ docs-check: venv
 
 test: venv  ## run every test (unit, property, contract, integration, e2e)
 	$(BIN)/python -m pytest
+
+SEEDS ?= 10
+TRADES ?= 50
+
+faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every crash against every answer
+	$(BIN)/python -m pytest tests/faults --full-matrix
+	$(BIN)/python -m tests.faults.driver --seeds $(SEEDS) --trades $(TRADES)
 
 sandbox: venv  ## serve a local Solana and Jupiter with a funded demo wallet
 	$(BIN)/sniperforge sandbox

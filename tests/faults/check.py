@@ -28,10 +28,12 @@ def problems_of(world: World, *, undead_allowed: bool = False) -> list[str]:
         world: Whose books.
         undead_allowed: A proof of death may have been wrong (a node lied), as long as that was told loudly.
     """
-    with ChainTruth(world.rpc_urls[0]) as truth:
-        landings = {landing.signature: landing for landing in truth.history(world.wallet)}
-        balances = truth.balances(world.wallet)
     tables = _tables(world)
+    opened = max(line["slot"] for line in tables["ledger_entries"] if line["source"] == "opening")
+    with ChainTruth(world.rpc_urls[0]) as truth:
+        history = truth.history(world.wallet)
+        balances = truth.balances(world.wallet)
+    landings = {landing.signature: landing for landing in history if landing.slot > opened}
     attempts = {row["signature"]: row for row in tables["attempts"]}
     return [
         *_strangers(landings, attempts, world.wallet),

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from sqlalchemy import Engine, event
 
 from sniperforge.bootstrap import Services
 from sniperforge.domain.ids import IntentId
@@ -48,6 +51,7 @@ class WorkOrder:
         requests: Decided by it, which is nothing new when they were decided before, and driven until settled.
         threads: So many of them ring for every trade.
         ahead_s: How wrong its clock is, in seconds of the world.
+        pragma: Set on every connection to books in SQLite, to make them fail.
         pace_s: Real seconds from one decision to the next.
         patience_s: Real seconds after which it ends, settled or not.
     """
@@ -58,6 +62,7 @@ class WorkOrder:
     mishaps: Sequence[Mishap] = ()
     threads: int = 1
     ahead_s: float = 0.0
+    pragma: str | None = None
     pace_s: float = 0.0
     patience_s: float = 30.0
 
@@ -89,8 +94,18 @@ def _services(order: WorkOrder) -> Services:
             services.store  # noqa: B018 (opened by asking for it)
         except StorageBusyError:
             time.sleep(_AFTER_ERROR_S)
-        else:
-            return services
+            continue
+        if order.pragma is not None:
+            _set_on_every_connection(services.engine, order.pragma)
+        return services
+
+
+def _set_on_every_connection(engine: Engine, pragma: str) -> None:
+    def opened(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA {pragma}")
+
+    engine.dispose()
+    event.listen(engine, "connect", opened)
 
 
 class _Report:
