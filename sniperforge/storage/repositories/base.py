@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Executable,
     Row,
+    Select,
     Table,
     TextClause,
     insert,
@@ -96,15 +97,18 @@ class Rows(Generic[RecordT]):
 
     table: ClassVar[Table]
     record: Callable[..., RecordT]
+    _names: ClassVar[tuple[str, ...]]
+    _query: ClassVar[Select[Any]]
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._names = tuple(
-            field.name for field in fields(cast("type[RecordT]", self.record)) if field.name in self.table.c
-        )
 
-    def _columns(self) -> list[ColumnElement[Any]]:
-        return [self.table.c[name] for name in self._names]
+    def __init_subclass__(cls) -> None:
+        """Make the query for all columns once per table: made anew each time, it costs more than being asked."""
+        if "table" in vars(cls):
+            known = {field.name for field in fields(cast("type[Any]", cls.record))}
+            cls._names = tuple(column.name for column in cls.table.c if column.name in known)
+            cls._query = select(*(cls.table.c[name] for name in cls._names))
 
     def _values(self, record: RecordT) -> dict[str, Any]:
         return {name: getattr(record, name) for name in self._names}
@@ -118,7 +122,7 @@ class Rows(Generic[RecordT]):
         order: Sequence[ColumnElement[Any]] = (),
         limit: int | None = None,
     ) -> tuple[RecordT, ...]:
-        statement = select(*self._columns()).where(*where).order_by(*order).limit(limit)
+        statement = self._query.where(*where).order_by(*order).limit(limit)
         return tuple(self._record_of(row) for row in self._transaction.rows(statement))
 
     def _first(self, *where: ColumnElement[bool]) -> RecordT | None:
@@ -130,7 +134,7 @@ class Rows(Generic[RecordT]):
         NO KEY UPDATE and not UPDATE: rows that refer to this one may still be added meanwhile.
         """
         self._transaction.must_write()
-        statement = select(*self._columns()).where(*where).with_for_update(read=share, key_share=not share)
+        statement = self._query.where(*where).with_for_update(read=share, key_share=not share)
         rows = self._transaction.rows(statement)
         return self._record_of(rows[0]) if rows else None
 
