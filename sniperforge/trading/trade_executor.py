@@ -264,6 +264,8 @@ class TradeExecutor:
                 at=now,
                 state=None if intent.state is IntentState.PENDING else IntentState.PENDING,
                 next_attempt_at=now + self._policy.retry_after,
+                lease_owner=None,
+                lease_until=None,
                 reason_code="halted",
                 reason=waiting,
             )

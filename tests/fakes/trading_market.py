@@ -35,7 +35,7 @@ from sniperforge.ports.exchange import ExecuteAnswer, ExecuteHint, Lane, Order, 
 from sniperforge.shared.jupiter.execute_codes import code_meaning
 from sniperforge.shared.solana.codec import SoldersCodec
 from sniperforge.trading.transaction_guard import fee_lamports
-from tests.fakes.chain import FakeChain, Landing, blockhash_of
+from tests.fakes.chain import FakeChain, FakeNode, FakeReader, Landing, blockhash_of
 from tests.fakes.exchange import FakeExchange
 from tests.fakes.trading_orders import (
     DECIMALS,
@@ -112,6 +112,18 @@ class Points:
                 action()
 
         self.on = at
+
+
+class WatchedNode(FakeReader):
+    """One node, between whose answers the world can go on."""
+
+    def __init__(self, chain: TradingChain, node: FakeNode) -> None:
+        super().__init__(chain, node)
+        self._points = chain.points
+
+    def block_height(self, commitment: Commitment) -> int:
+        self._points.reach("block_height")
+        return super().block_height(commitment)
 
 
 class TradingChain(FakeChain):
@@ -237,7 +249,7 @@ class TradingChain(FakeChain):
     def pinned(self, node: str | None = None, *, other_than: str | None = None) -> Iterator[PinnedNode]:
         self.points.reach("pinned")
         with super().pinned(node, other_than=other_than) as reader:
-            yield reader
+            yield WatchedNode(self, self._named(reader.node))
         self.points.reach("pinned answered")
 
     def send(self, transaction: bytes, *, skip_preflight: bool = True) -> tuple[SendResult, ...]:

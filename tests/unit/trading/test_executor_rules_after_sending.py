@@ -187,7 +187,7 @@ def test_height_then_status_what_lands_between_the_two_questions_is_seen() -> No
     assert attempt.bound_block_height is not None
     last = attempt.bound_block_height - 2 - world.chain.height_of(world.chain.head_slot)
     world.chain.advance(last)
-    world.points.once("pinned", lambda: world.chain.include(attempt.signature))
+    world.points.once("block_height", lambda: world.chain.include(attempt.signature))
 
     world.executor().advance(attempt.intent_id)
     world.pass_bound()

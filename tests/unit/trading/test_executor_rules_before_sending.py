@@ -200,6 +200,21 @@ def test_fence_insert_a_halted_trade_waits_and_goes_on_when_resumed() -> None:
     assert world.finish(intent).state is IntentState.FILLED
 
 
+def test_fence_insert_a_trade_that_waits_for_a_resume_belongs_to_whoever_looks_next() -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    world.at[Step.CLAIMED] = lambda: halt(world)
+    world.executor("one").advance(intent)
+    world.executor("one").advance(intent)
+    assert (world.intent(intent).state, world.intent(intent).lease_owner) == (IntentState.PENDING, None)
+
+    world.mode(TradingMode.ACTIVE)
+    world.clock.jump(world.clock.now() + world.policy.retry_after)
+    world.executor("two").advance(intent)
+
+    assert len(world.attempts()) == 1
+
+
 # ---- one live
 
 

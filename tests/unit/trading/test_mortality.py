@@ -14,7 +14,7 @@ from sniperforge.domain.money import Signature
 from sniperforge.errors import NodeUnavailableError
 from sniperforge.ports.chain import Commitment
 from sniperforge.trading.mortality import Fate, Mortality, Verdict
-from tests.fakes.trading_market import BEACON
+from tests.fakes.trading_market import BEACON, CONTROL_EVERY
 from tests.fakes.trading_world import TradingWorld
 
 
@@ -130,6 +130,20 @@ def test_a_control_that_is_not_final_at_this_node_is_none() -> None:
 
     assert desk.judge().fate is Fate.UNKNOWN
     assert "does not know the controls" in desk.judge().evidence or "no control" in desk.judge().evidence
+
+
+def test_the_height_is_asked_before_the_status_so_that_nothing_lands_between_the_two() -> None:
+    desk = Desk()
+
+    def lands_and_is_long_past() -> None:
+        assert desk.chain.include(desk.attempt.signature)
+        desk.world.pass_bound()
+        while desk.chain.slot(Commitment.FINALIZED) % CONTROL_EVERY:
+            desk.chain.advance()
+
+    desk.world.points.once("block_height", lands_and_is_long_past)
+
+    assert desk.judge().fate is Fate.SEEN
 
 
 @pytest.mark.parametrize("missing", ["bound", "control"])
