@@ -180,7 +180,7 @@ def sandbox_fund(
     token: Annotated[str | None, typer.Option(help="Token to give, by symbol or mint.")] = None,
     amount: Annotated[str | None, typer.Option(help="How much of it, in whole tokens.")] = None,
 ) -> None:
-    """Give SOL or tokens to a wallet in the running sandbox, by decree."""
+    """Give SOL or tokens to a wallet in the running sandbox, by transactions of its own."""
     from sniperforge.bootstrap import build
     from sniperforge.config import load_settings
 
@@ -190,6 +190,8 @@ def sandbox_fund(
         typer.echo(f"{address}: {answer['lamports']} lamports more")
     if "raw" in answer:
         typer.echo(f"{address}: {answer['raw']} base units of {answer['symbol']} more, in {answer['token_account']}")
+    for signature in answer["signatures"]:
+        typer.echo(f"signature {signature}")
 
 
 def sandbox_price(

@@ -20,9 +20,10 @@ from starlette.routing import Route
 from sniperforge.errors import InvalidInputError
 from sniperforge.sandbox.chain import NodeView
 from sniperforge.sandbox.context import SandboxContext
+from sniperforge.sandbox.faucet import Faucet
 from sniperforge.sandbox.faults import FaultRule, problems_of
 from sniperforge.sandbox.status import nodes_json, status_of
-from sniperforge.sandbox.tokens import TokenSpec, credit, credit_lamports
+from sniperforge.sandbox.tokens import TokenSpec, token_account_address
 
 MIN_SLOT_MS = 5
 MAX_SLOT_MS = 60_000
@@ -142,13 +143,17 @@ def _fund(context: SandboxContext, fields: Fields) -> dict[str, Any]:
     if wallet is None:  # said by finish() already; here for the type checker alone
         raise InvalidInputError("wallet: missing", subject="fund")
     answer: dict[str, Any] = {"wallet": str(wallet)}
+    faucet = Faucet(context.chain, context.world)
+    transactions = []
     if lamports is not None:
-        credit_lamports(context.chain, wallet, lamports)
+        transactions.append(faucet.sol(wallet, lamports))
         answer["lamports"] = lamports
     if token is not None and raw is not None:
-        account = credit(context.chain, wallet, token, raw)
+        transactions.append(faucet.tokens(wallet, token, raw))
+        account = token_account_address(wallet, token)
         answer |= {"mint": str(token.mint), "symbol": token.symbol, "raw": raw, "token_account": str(account)}
-    return answer
+    landed = faucet.submit(*transactions)
+    return answer | {"signatures": [record.signature for record in landed], "slot": landed[0].slot}
 
 
 def _pubkey(fields: Fields, name: str) -> Pubkey | None:

@@ -48,6 +48,7 @@ DEMO_USDC_RAW = 5_000 * 10**6
 MAKER_USD_PER_TOKEN = 5_000_000
 MAKER_LAMPORTS = 10_000 * LAMPORTS_PER_SOL
 SPONSOR_LAMPORTS = 1_000 * LAMPORTS_PER_SOL
+FAUCET_LAMPORTS = 10**9 * LAMPORTS_PER_SOL
 _SUPPLY_USD = 2_000_000_000
 
 VENUES: Mapping[str, Pubkey] = {
@@ -101,6 +102,7 @@ class World:
         demo_wallet: The funded wallet a person starts with.
         maker_wallet: Market maker of JupiterZ orders, richly funded.
         gas_sponsor: Pays the fees of gasless orders.
+        faucet: Gives SOL to whoever asks at the admin port, and pays for the tokens that it has minted for them.
         crowd: Wallets of other people who trade.
         issuer: Mint and freeze authority of the tokens that have one, and authority of the lookup tables.
     """
@@ -112,6 +114,7 @@ class World:
     demo_wallet: Keypair
     maker_wallet: Keypair
     gas_sponsor: Keypair
+    faucet: Keypair
     crowd: tuple[Keypair, ...]
     issuer: Keypair
 
@@ -129,6 +132,7 @@ def plan_world(seed: int) -> World:
         demo_wallet=seeded_keypair(seed, "demo-wallet"),
         maker_wallet=seeded_keypair(seed, "maker-wallet"),
         gas_sponsor=seeded_keypair(seed, "gas-sponsor"),
+        faucet=seeded_keypair(seed, "faucet"),
         crowd=tuple(seeded_keypair(seed, f"crowd-{number}") for number in range(CROWD_WALLETS)),
         issuer=issuer,
     )
@@ -195,6 +199,7 @@ def _fund_wallets(chain: Chain, world: World) -> None:
     credit(chain, world.demo_wallet.pubkey(), world.tokens[USDC], DEMO_USDC_RAW)
     credit_lamports(chain, world.issuer.pubkey(), LAMPORTS_PER_SOL)
     credit_lamports(chain, world.gas_sponsor.pubkey(), SPONSOR_LAMPORTS)
+    credit_lamports(chain, world.faucet.pubkey(), FAUCET_LAMPORTS)
     credit_lamports(chain, world.maker_wallet.pubkey(), MAKER_LAMPORTS)
     for member in world.crowd:
         credit_lamports(chain, member.pubkey(), CROWD_LAMPORTS)

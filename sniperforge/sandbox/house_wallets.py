@@ -1,4 +1,4 @@
-"""Wallets of the sandbox itself that trade with its users: the market maker and the sponsor of gas.
+"""Wallets of the sandbox itself that deal with its users: the market maker, the sponsor of gas and the faucet.
 
 Like the crowd's they never run dry: what was spent is put back by decree, so a sandbox can run for months.
 """
@@ -8,7 +8,14 @@ from __future__ import annotations
 from solders.pubkey import Pubkey
 
 from sniperforge.sandbox.chain import Chain
-from sniperforge.sandbox.genesis import MAKER_LAMPORTS, MAKER_USD_PER_TOKEN, SPONSOR_LAMPORTS, World, raw_worth
+from sniperforge.sandbox.genesis import (
+    FAUCET_LAMPORTS,
+    MAKER_LAMPORTS,
+    MAKER_USD_PER_TOKEN,
+    SPONSOR_LAMPORTS,
+    World,
+    raw_worth,
+)
 from sniperforge.sandbox.tokens import amount_of, credit, credit_lamports, token_account_address
 
 _MOST_TIMES = 10
@@ -21,7 +28,11 @@ class HouseWallets:
         self._chain = chain
         self._world = world
         maker = world.maker_wallet.pubkey()
-        self._lamports = {maker: MAKER_LAMPORTS, world.gas_sponsor.pubkey(): SPONSOR_LAMPORTS}
+        self._lamports = {
+            maker: MAKER_LAMPORTS,
+            world.gas_sponsor.pubkey(): SPONSOR_LAMPORTS,
+            world.faucet.pubkey(): FAUCET_LAMPORTS,
+        }
         self._tokens = [
             (token, token_account_address(maker, token), raw_worth(MAKER_USD_PER_TOKEN, token, token.start_usd))
             for token in world.tokens.values()

@@ -21,6 +21,7 @@ from solders.pubkey import Pubkey
 from sniperforge.sandbox.endpoints import ENDPOINTS_NAME, Endpoints
 
 READY_WITHIN_S = 30.0
+CONFIRMED_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,18 @@ class RunningSandbox:
         """Remove all faults."""
         self.ask("DELETE", "/faults")
 
-    def fund(self, wallet: Pubkey, **what: Any) -> None:
-        """Give SOL (`sol="1"`) or tokens (`token="USDC", amount="5"`)."""
-        self.ask("POST", "/fund", wallet=str(wallet), **what)
+    def fund(self, wallet: Pubkey, **what: Any) -> dict[str, Any]:
+        """Give SOL (`sol="1"`) or tokens (`token="USDC", amount="5"`), and wait until that is confirmed.
+
+        The admin port tells when, so no fault of a node disturbs it. Returns what it said of the funding.
+        """
+        answer = self.ask("POST", "/fund", wallet=str(wallet), **what)
+        slot = answer["slot"]
+        deadline = time.monotonic() + CONFIRMED_WITHIN_S
+        while self.ask("GET", "/status")["confirmed_slot"] < slot:
+            assert time.monotonic() < deadline, f"slot {slot} is not confirmed after {CONFIRMED_WITHIN_S:.0f} s"
+            time.sleep(0.005)
+        return answer
 
 
 def sandbox_command(home: Path, **options: Any) -> tuple[list[str], dict[str, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 
 import httpx
@@ -48,23 +47,9 @@ def latest_blockhash(url: str, commitment: str = "confirmed") -> Hash:
 
 
 def funded_keypair(sandbox: RunningSandbox, sol: str = "2") -> Keypair:
-    """A new wallet with SOL in it."""
+    """A new wallet whose SOL is confirmed, so that no short fork takes it back."""
     keypair = Keypair()
     sandbox.fund(keypair.pubkey(), sol=sol)
-    return keypair
-
-
-def settled_keypair(sandbox: RunningSandbox, sol: str = "2") -> Keypair:
-    """A new wallet whose SOL is confirmed, so that no short fork takes it back."""
-    keypair = funded_keypair(sandbox, sol)
-
-    def confirmed() -> object:
-        answer = result_of(sandbox.endpoints.rpc_url, "getBalance", str(keypair.pubkey()), {"commitment": "confirmed"})
-        assert isinstance(answer, dict)
-        return answer["value"]
-
-    while not confirmed():
-        time.sleep(0.005)
     return keypair
 
 

@@ -1,32 +1,144 @@
-"""The admin port: what it decrees, and how it refuses nonsense, with every problem at once."""
+"""The admin port: what it does to the world, and how it refuses nonsense, with every problem at once."""
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import Any
 
 import httpx
 import pytest
 from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+from spl.token.instructions import freeze_account
+from spl.token.models import FreezeAccountParams
 
-from sniperforge.sandbox.tokens import PEPE2, SOL, USDC
+from sniperforge.sandbox.tokens import PEPE2, SOL, TOKEN_PROGRAM, USDC, seeded_keypair
 from tests.fakes.sandbox_process import RunningSandbox
-from tests.fakes.solana_transactions import result_of
+from tests.fakes.solana_transactions import latest_blockhash, result_of, signed
 
 NOBODY = "Cn7JxBsLzYNTgvtXy6vs5svvwLG1VJ7eWKzVkVzdDyb7"
+CONFIRMED = {"commitment": "confirmed"}
+
+
+def balance_of(sandbox: RunningSandbox, wallet: Pubkey) -> int:
+    answer: Any = result_of(sandbox.endpoints.rpc_url, "getBalance", str(wallet), CONFIRMED)
+    return int(answer["value"])
+
+
+def raw_in(sandbox: RunningSandbox, token_account: str) -> str:
+    answer: Any = result_of(sandbox.endpoints.rpc_url, "getTokenAccountBalance", token_account, CONFIRMED)
+    return str(answer["value"]["amount"])
+
+
+def history(sandbox: RunningSandbox, address: str) -> list[str]:
+    listed: Any = result_of(sandbox.endpoints.rpc_url, "getSignaturesForAddress", address, CONFIRMED)
+    return [one["signature"] for one in listed]
+
+
+def refusal(sandbox: RunningSandbox, wallet: Pubkey, **what: Any) -> str:
+    response = sandbox.admin.post("/fund", json={"wallet": str(wallet), **what})
+    assert response.status_code == 400
+    return str(response.json()["error"])
 
 
 def test_funding_adds_exactly_what_was_asked(sandbox: RunningSandbox) -> None:
     wallet = Keypair().pubkey()
     sandbox.fund(wallet, sol="1.5")
     sandbox.fund(wallet, sol=0.5, token="bonk", amount="7.00001")
-    answer: Any = result_of(sandbox.endpoints.rpc_url, "getBalance", str(wallet), {"commitment": "processed"})
-    assert answer["value"] == 2 * 10**9
-    again = sandbox.ask("POST", "/fund", wallet=str(wallet), token="BONK", amount=1)
-    balance: Any = result_of(
-        sandbox.endpoints.rpc_url, "getTokenAccountBalance", again["token_account"], {"commitment": "processed"}
+    told = sandbox.fund(wallet, token="BONK", amount=1)
+    assert balance_of(sandbox, wallet) == 2 * 10**9
+    assert raw_in(sandbox, told["token_account"]) == "800001"
+
+
+def test_sol_comes_by_a_transaction_in_the_history_of_the_wallet(sandbox: RunningSandbox) -> None:
+    wallet = Keypair().pubkey()
+    told = sandbox.fund(wallet, sol="1.5")
+    assert history(sandbox, str(wallet)) == told["signatures"]
+    (signature,) = told["signatures"]
+    found: Any = result_of(sandbox.endpoints.rpc_url, "getTransaction", signature, CONFIRMED)
+    keys = found["transaction"]["message"]["accountKeys"]
+    meta = found["meta"]
+    assert meta["postBalances"][keys.index(str(wallet))] == 1_500_000_000
+    assert meta["postBalances"][0] == meta["preBalances"][0] - 1_500_000_000 - meta["fee"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "amount", "raw"),
+    [("USDC", "1000", 10**9), ("FEE2", "1000", 10**12), ("SOL", "0.25", 250_000_000)],
+)
+def test_tokens_alone_come_to_a_new_wallet_by_a_transaction_without_a_fee_on_them(
+    sandbox: RunningSandbox, symbol: str, amount: str, raw: int
+) -> None:
+    wallet = Keypair().pubkey()
+    told = sandbox.fund(wallet, token=symbol, amount=amount)
+    assert history(sandbox, told["token_account"]) == told["signatures"]
+    assert raw_in(sandbox, told["token_account"]) == str(raw)
+    assert balance_of(sandbox, wallet) == 0
+
+
+def test_new_tokens_are_part_of_their_supply(sandbox: RunningSandbox) -> None:
+    def supply() -> int:
+        answer: Any = result_of(sandbox.endpoints.rpc_url, "getTokenSupply", str(USDC), CONFIRMED)
+        return int(answer["value"]["amount"])
+
+    before = supply()
+    sandbox.fund(Keypair().pubkey(), token="USDC", amount="3")
+    assert supply() == before + 3_000_000
+
+
+def test_equal_fundings_in_one_slot_are_different_transactions(sandbox: RunningSandbox) -> None:
+    wallet = Keypair().pubkey()
+    sandbox.ask("POST", "/pause", paused=True)
+    told = [sandbox.ask("POST", "/fund", wallet=str(wallet), sol="1", token="USDC", amount="1") for _ in range(3)]
+    sandbox.ask("POST", "/pause", paused=False)
+    sandbox.fund(wallet, sol="1")
+    assert len({signature for one in told for signature in one["signatures"]}) == 6
+    assert balance_of(sandbox, wallet) == 4 * 10**9
+    assert raw_in(sandbox, told[0]["token_account"]) == "3000000"
+
+
+def test_a_frozen_account_is_not_funded_and_the_sol_asked_for_with_it_stays_away(sandbox: RunningSandbox) -> None:
+    issuer, owner = seeded_keypair(1, "issuer"), Keypair().pubkey()
+    account = Pubkey.from_string(sandbox.fund(owner, token="USDC", amount="5")["token_account"])
+    freeze = freeze_account(
+        FreezeAccountParams(program_id=TOKEN_PROGRAM, account=account, mint=USDC, authority=issuer.pubkey())
     )
-    assert balance["value"]["amount"] == "800001"
+    url = sandbox.endpoints.rpc_url
+    frozen = base64.b64encode(bytes(signed(issuer, [freeze], latest_blockhash(url)))).decode()
+    froze = result_of(url, "sendTransaction", frozen, {"encoding": "base64", "preflightCommitment": "confirmed"})
+    known = history(sandbox, str(account))
+    assert "Account is frozen" in refusal(sandbox, owner, sol="1", token="USDC", amount="5")
+    sandbox.fund(Keypair().pubkey(), sol="1")  # when this is confirmed, whatever came before it is
+    assert history(sandbox, str(account)) == [froze, *[one for one in known if one != froze]]
+    assert (balance_of(sandbox, owner), raw_in(sandbox, str(account))) == (0, "5000000")
+
+
+@pytest.mark.parametrize(
+    ("what", "reason"),
+    [
+        ({"sol": "0.000000001"}, "insufficient funds for rent"),
+        ({"sol": "5000000000"}, "insufficient lamports"),
+        ({"token": "SOL", "amount": "5000000000"}, "insufficient lamports"),
+        ({"token": "USDC", "amount": "18446744073709"}, "overflow"),
+    ],
+)
+def test_what_the_chain_cannot_do_is_refused_with_its_reason(
+    sandbox: RunningSandbox, what: dict[str, str], reason: str
+) -> None:
+    text = refusal(sandbox, Keypair().pubkey(), **what)
+    assert "the chain refuses it" in text
+    assert reason in text
+
+
+def test_a_fork_that_includes_everything_again_includes_a_funding(sandbox: RunningSandbox) -> None:
+    wallet = Keypair().pubkey()
+    sandbox.ask("POST", "/clock", slot_ms=100)  # so that nothing is finalized before the fork
+    (signature,) = sandbox.fund(wallet, sol="1")["signatures"]
+    assert signature in sandbox.ask("POST", "/fork", depth=20, reinclude=1)["dropped"]
+    sandbox.ask("POST", "/clock", slot_ms=10)
+    sandbox.fund(wallet, sol="1")
+    assert balance_of(sandbox, wallet) == 2 * 10**9
 
 
 def test_a_price_jumps_and_the_jupiter_api_says_so(sandbox: RunningSandbox) -> None:

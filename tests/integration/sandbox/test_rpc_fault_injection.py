@@ -16,9 +16,9 @@ from solders.pubkey import Pubkey
 from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.solana_transactions import (
     RENT_FREE_LAMPORTS,
+    funded_keypair,
     latest_blockhash,
     result_of,
-    settled_keypair,
     transfer_transaction,
 )
 
@@ -27,7 +27,7 @@ SEND = "rpc:sendTransaction"
 
 def prepared(sandbox: RunningSandbox) -> tuple[dict[str, Any], Pubkey]:
     """The body of a send, and who receives."""
-    payer, receiver = settled_keypair(sandbox), Keypair().pubkey()
+    payer, receiver = funded_keypair(sandbox), Keypair().pubkey()
     transaction = transfer_transaction(payer, receiver, latest_blockhash(sandbox.endpoints.rpc_url))
     encoded = base64.b64encode(bytes(transaction)).decode()
     params = [encoded, {"encoding": "base64", "preflightCommitment": "processed"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,7 @@ from sniperforge.cli.main import app
 from sniperforge.errors import ConfigError, TerminalError
 from sniperforge.sandbox.statusline import status_text
 from tests.fakes.sandbox_process import RunningSandbox
+from tests.fakes.solana_transactions import result_of
 
 
 def typed(sandbox: RunningSandbox, *arguments: str) -> str:
@@ -38,6 +40,9 @@ def test_a_wallet_is_funded(sandbox: RunningSandbox) -> None:
     told = typed(sandbox, "sandbox-fund", wallet, "--sol", "10", "--token", "USDC", "--amount", "1000")
     assert f"{wallet}: 10000000000 lamports more" in told
     assert "1000000000 base units of USDC more" in told
+    signatures = [line.split()[1] for line in told.splitlines() if line.startswith("signature ")]
+    listed: Any = result_of(sandbox.endpoints.rpc_url, "getSignatureStatuses", signatures)
+    assert [status["err"] for status in listed["value"]] == [None, None]
 
 
 def test_a_price_is_set_and_the_clock_stopped_and_started(sandbox: RunningSandbox) -> None:

@@ -29,6 +29,8 @@ from sniperforge.errors import NodeBehindError
 from sniperforge.ports.chain import Commitment
 from sniperforge.ports.records import NATIVE_SOL, Asset, Attribution, LedgerKind, TradingMode
 from sniperforge.ports.store import Store
+from sniperforge.sandbox.genesis import SPONSOR_LAMPORTS
+from sniperforge.sandbox.tokens import seeded_keypair
 from sniperforge.shared.clock import SystemClock
 from sniperforge.shared.solana.rpc import SolanaChain
 from sniperforge.trading.differences import Reason
@@ -85,6 +87,12 @@ class Desk:
     def pass_slots(self, slots: int) -> None:
         target = self.chain.slot(Commitment.FINALIZED) + slots
         wait_until(lambda: self.chain.slot(Commitment.FINALIZED) >= target)
+
+    def lamports(self, wallet: Address) -> int:
+        """What is final."""
+        (account,) = self.chain.accounts([wallet], Commitment.FINALIZED)
+        assert account is not None
+        return account.lamports
 
     def pay_usdc(self, source: Keypair, target: Pubkey, raw: int) -> Instruction:
         return transfer_checked(
@@ -216,14 +224,34 @@ def test_a_foreign_transaction_that_failed_is_found_too(desk: Desk) -> None:
     assert desk.reconciler.compare(desk.wallet) == ()
 
 
-def test_a_balance_that_was_decreed_is_named(desk: Desk) -> None:
-    desk.reconciler.adopt("main", desk.wallet)
+def test_what_the_sandbox_gives_is_a_deposit_even_while_it_is_not_final(desk: Desk) -> None:
     desk.sandbox.fund(desk.key.pubkey(), sol="1")
+    desk.reconciler.adopt("main", desk.wallet)
+    desk.sandbox.fund(desk.key.pubkey(), sol="2", token="USDC", amount="7")
     desk.pass_slots(40)
 
-    (found,) = desk.reconciler.compare(desk.wallet)
+    assert desk.reconciler.compare(desk.wallet) == ()
+    with desk.store.read() as books:
+        assert books.ledger.balance_raw(desk.wallet, NATIVE_SOL, final_only=True) == 8 * SOL
+        assert books.ledger.balance_raw(desk.wallet, Asset(USDC), final_only=True) == 1_007_000_000
 
-    assert (found.asset, found.missing_raw, found.reason) == (NATIVE_SOL, SOL, Reason.UNEXPLAINED)
+
+def test_a_balance_that_was_decreed_is_named(desk: Desk) -> None:
+    """A wallet of the sandbox's own, which it fills without a transaction whenever most of its SOL is gone."""
+    house = seeded_keypair(1, "gas-sponsor")
+    wallet = Address(str(house.pubkey()))
+
+    def full() -> bool:
+        return desk.lamports(wallet) == SPONSOR_LAMPORTS
+
+    assert full()
+    desk.reconciler.adopt("house", wallet)
+    desk.land(house, send_sol(house, desk.bank.pubkey(), 600 * SOL))
+    wait_until(full)
+
+    (found,) = desk.reconciler.compare(wallet)
+
+    assert (found.asset, found.missing_raw, found.reason) == (NATIVE_SOL, 600 * SOL + 5_000, Reason.UNEXPLAINED)
 
 
 def test_a_node_that_forgot_is_passed_over_for_one_that_did_not(desk: Desk) -> None:

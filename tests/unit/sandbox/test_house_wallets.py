@@ -1,4 +1,4 @@
-"""The market maker and the sponsor of gas: they can be exhausted, but not for long."""
+"""The market maker, the sponsor of gas and the faucet: they can be exhausted, but not for long."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ def test_what_would_overflow_in_the_end_is_taken_from_the_maker() -> None:
     assert market_chain.balance(maker, USDC) == usual_raw
 
 
-def test_whoever_pays_others_fees_never_runs_out_of_lamports() -> None:
+def test_whoever_pays_for_others_never_runs_out_of_lamports() -> None:
     market_chain = MarketChain.create()
     market = market_chain.market()
-    for owner in (market_chain.world.maker_wallet.pubkey(), market_chain.world.gas_sponsor.pubkey()):
+    world = market_chain.world
+    for owner in (world.maker_wallet.pubkey(), world.gas_sponsor.pubkey(), world.faucet.pubkey()):
         account = market_chain.chain.account(owner)
         assert account is not None
         usual = account.lamports
