@@ -46,6 +46,15 @@ def problems_of(world: World, *, undead_allowed: bool = False) -> list[str]:
     ]
 
 
+def product_says(world: World) -> list[str]:
+    """What the product's own checks find: the reconciler's differences, and broken invariants."""
+    with world.opened() as services:
+        services.reconciler.scan(world.wallet)
+        differences = [str(difference) for difference in services.reconciler.compare(world.wallet)]
+        violations = [str(violation) for violation in services.invariants.check(world.wallet).violations]
+    return differences + violations
+
+
 def _tables(world: World) -> dict[str, list[Row]]:
     address = world.database_url or f"sqlite:///{world.home / 'books.db'}"
     engine = sqlalchemy.create_engine(address.replace("postgresql://", "postgresql+psycopg://"))

@@ -23,16 +23,16 @@ import httpx
 
 from sniperforge.domain.ids import intent_id
 from sniperforge.domain.intent import IntentState
-from sniperforge.errors import InvalidInputError, RetryableError, SniperForgeError
+from sniperforge.errors import InvalidInputError, ProtocolError, RetryableError, SniperForgeError
 from sniperforge.ports.records import TradingMode
 from tests.fakes.postgres import PostgresServer, migrated_database, shared_server
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
-from tests.faults.check import problems_of
+from tests.faults.check import problems_of, product_says
 from tests.faults.crew import Worker, dismiss_all
 from tests.faults.plan import LONGER_AT_MOST, Misfortune, Plan, plan_of
 from tests.faults.scenes import EXECUTE, NODES, SEND, calm, sandbox_options
 from tests.faults.worker import WorkOrder
-from tests.faults.world import World, new_world
+from tests.faults.world import World, close, new_world
 
 SETTLE_WITHIN_S = 90.0
 HEIRS = 3
@@ -68,7 +68,7 @@ def run_seed(seed: int, trades: int, sandbox: RunningSandbox, home: Path) -> Out
     calm(sandbox)
     problems += run.quiesce()
     dismiss_all()
-    problems += problems_of(world)
+    problems += [*problems_of(world), *product_says(world)]
     return Outcome(seed, problems, run.happened, time.monotonic() - began)
 
 
@@ -122,7 +122,7 @@ class _Run:
             for share in range(HEIRS)
         ]
         codes = [heir.wait(SETTLE_WITHIN_S + 10) for heir in heirs]
-        self._services.engine.dispose()
+        close(self._services)
         settled = {}
         for heir in heirs:
             self._count(heir)
@@ -215,6 +215,8 @@ class _Run:
                     self._executor.cancel(intent_id(self._requests[what["trade"]].key))
             case "blackout":
                 self._in_background(self._black_out, what["seconds"])
+            case "scan":
+                self._in_background(self._scan)
             case "halt":
                 self._in_background(self._halt, TradingMode(what["mode"]), what["seconds"])
             case _:
@@ -234,6 +236,11 @@ class _Run:
             time.sleep(seconds)
             for target in (EXECUTE, SEND):
                 admin.request("DELETE", "/faults", params={"target": target})
+
+    def _scan(self) -> None:
+        """What a beat task does meanwhile; to it, none of these trades may look like a thief's."""
+        with suppress(RetryableError, ProtocolError):
+            self._services.reconciler.scan(self._world.wallet)
 
     def _halt(self, mode: TradingMode, seconds: float) -> None:
         with suppress(RetryableError):

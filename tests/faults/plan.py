@@ -213,6 +213,10 @@ def _halt(dice: random.Random, _trades: int) -> Drawn:
     return "halt", {"mode": dice.choice(("halted", "reducing")), "seconds": round(dice.uniform(0.1, 0.8), 2)}
 
 
+def _scan(_dice: random.Random, _trades: int) -> Drawn:
+    return "scan", {}
+
+
 def _relief(_dice: random.Random, _trades: int) -> Drawn:
     return "relief", {}
 
@@ -233,6 +237,7 @@ _KINDS: dict[str, tuple[int, Callable[[random.Random, int], Drawn]]] = {
     "kill": (3, _kill),
     "halt": (2, _halt),
     "lock": (3, _lock),
+    "scan": (3, _scan),
 }
 """What may go wrong (or right again), how often against the others, and how it is drawn."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from typing import Any, TypedDict
 
@@ -12,7 +13,7 @@ from sniperforge.shared.tokens import USDC_MINT
 from sniperforge.trading.executor_policy import TradeRequest
 from sniperforge.trading.progress import Step
 from tests.fakes.sandbox_process import RunningSandbox
-from tests.faults.check import problems_of
+from tests.faults.check import problems_of, product_says
 from tests.faults.crew import Worker
 from tests.faults.worker import Mishap, WorkOrder
 from tests.faults.world import SOL_MINT, World
@@ -21,6 +22,8 @@ EXECUTE = "jupiter:/swap/v2/execute"
 SEND = "rpc:sendTransaction"
 SLOT_MS = 5
 SLOW_SLOT_MS = 80
+SLOTS_TO_A_PROOF = 260
+"""150 blocks of life, 32 slots to finality, some skipped slots, and a control behind all of them."""
 NODES = {"a": 0, "b": 1, "c": 3}
 """The sandbox's nodes, and by how many slots they lag when all is well."""
 
@@ -51,9 +54,9 @@ def calm(sandbox: RunningSandbox) -> None:
     quick_slots(sandbox)
 
 
-def slow_slots(sandbox: RunningSandbox) -> None:
+def slow_slots(sandbox: RunningSandbox, slot_ms: int = SLOW_SLOT_MS) -> None:
     """Slots so long that finality leaves time for a fork, however busy this machine is."""
-    sandbox.ask("POST", "/clock", slot_ms=SLOW_SLOT_MS)
+    sandbox.ask("POST", "/clock", slot_ms=slot_ms)
 
 
 def quick_slots(sandbox: RunningSandbox) -> None:
@@ -114,12 +117,24 @@ def settle(world: World, *requests: TradeRequest, name: str = "heir", **how: Any
 
 def assert_sound(world: World, *states: str) -> None:
     """Books and chain agree, and the trades stand in these states, in the order they were decided."""
-    assert problems_of(world) == []
-    services = world.services()
-    with services.store.read() as books:
+    problems = [*problems_of(world), *product_says(world)]
+    assert not problems, "\n".join(problems)
+    with world.opened() as services, services.store.read() as books:
         found = [intent.state.value for intent in reversed(books.intents.recent(1000))]
-    services.engine.dispose()
-    assert found == list(states)
+    assert found == list(states), f"the trades are {found}"
+
+
+def outlive_a_blockhash(sandbox: RunningSandbox) -> None:
+    """Let so many slots pass that a transaction signed before could be proven dead, and a little more."""
+    past = _slot(sandbox) + SLOTS_TO_A_PROOF
+    while _slot(sandbox) < past:
+        time.sleep(0.05)
+    time.sleep(0.5)
+
+
+def _slot(sandbox: RunningSandbox) -> int:
+    slot: int = sandbox.ask("GET", "/status")["slot"]
+    return slot
 
 
 def nothing_lands(sandbox: RunningSandbox) -> None:

@@ -7,7 +7,8 @@ milliseconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,9 +18,8 @@ from solders.keypair import Keypair
 
 from sniperforge.bootstrap import Services, build
 from sniperforge.config import Settings
-from sniperforge.domain.intent import FillState
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
-from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerEntry, LedgerKind, WalletRecord
+from sniperforge.ports.records import NATIVE_SOL, Asset
 from sniperforge.shared.clock import SystemClock
 from sniperforge.shared.keystore import SEED_BYTES, Keystore
 from sniperforge.shared.tokens import USDC_MINT
@@ -99,6 +99,15 @@ class World:
         services.clock = SwiftClock(self.origin, ahead_s)
         return services
 
+    @contextmanager
+    def opened(self) -> Iterator[Services]:
+        """The services for a while, every connection closed afterwards."""
+        services = self.services()
+        try:
+            yield services
+        finally:
+            close(services)
+
     @property
     def reports(self) -> Path:
         """Where workers write what they do."""
@@ -140,26 +149,15 @@ def _raw(symbol: str, amount: str) -> int:
 
 def _open_books(world: World, expected: Mapping[Asset, int]) -> None:
     with ChainTruth(world.rpc_urls[0]) as truth:
-        while (seen := truth.balances(world.wallet)) != expected:
+        while truth.balances(world.wallet) != expected:
             time.sleep(0.02)
-        slot = truth.finalized_slot()
-    services = world.services()
-    now = services.clock.now()
-    with services.store.write() as books:
-        books.wallets.add(WalletRecord(address=world.wallet, name="main", network="sandbox", created_at=now))
-        books.ledger.add(
-            [
-                LedgerEntry(
-                    source="opening",
-                    wallet=world.wallet,
-                    asset=Asset(asset),
-                    kind=LedgerKind.OPENING,
-                    delta_raw=raw,
-                    slot=slot,
-                    state=FillState.FINAL,
-                    booked_at=now,
-                )
-                for asset, raw in seen.items()
-            ]
-        )
+    with world.opened() as services:
+        services.reconciler.adopt("main", world.wallet)
+
+
+def close(services: Services) -> None:
+    """Close every connection that was opened."""
     services.engine.dispose()
+    for name in ("chain", "exchange"):
+        if name in vars(services):
+            vars(services)[name].close()
