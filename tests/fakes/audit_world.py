@@ -104,6 +104,9 @@ class AuditChain(FakeChain):
     Attributes:
         states: What the wallet had from which slot on, oldest first.
         extra: More token accounts of the wallet: address -> (mint, raw).
+        taken_over: Accounts that belong to somebody else: address -> (mint, raw).
+        lost: Transactions that histories list and nobody has.
+        has_clock: The clock account is there.
         page: Most lines that a history answers at once.
         after_accounts: Called once after the next answer about accounts: what happens between two questions.
         after_pinned: Called when all questions were asked.
@@ -114,6 +117,9 @@ class AuditChain(FakeChain):
         self.wallet = wallet
         self.states: list[tuple[int, Purse]] = []
         self.extra: dict[Address, tuple[Mint, int]] = {}
+        self.taken_over: dict[Address, tuple[Mint, int]] = {}
+        self.lost: set[Signature] = set()
+        self.has_clock = True
         self.page = 1_000
         self.after_accounts: Callable[[], None] | None = None
         self.after_pinned: Callable[[], None] = _nothing
@@ -168,14 +174,22 @@ class AuditReader(FakeReader):
         most = min(limit, self._audit.page)
         return super().signatures_for_address(address, before=before, until=until, limit=most, commitment=commitment)
 
+    def transaction(self, signature: Signature, commitment: Commitment) -> LandedTransaction | None:
+        return None if signature in self._audit.lost else super().transaction(signature, commitment)
+
     def _account(self, address: Address, slot: int) -> AccountInfo | None:
         purse, wallet = self._audit.at(slot), self._audit.wallet
         if address == CLOCK_SYSVAR:
+            if not self._audit.has_clock:
+                return None
             return AccountInfo(address, 1, Address("Sysvar"), clock_data(slot), executable=False, slot=slot)
         if address == wallet:
             system = Address("1" * 32)
             return AccountInfo(address, purse.lamports, system, b"", executable=False, slot=slot)
-        if address in self._audit.extra:
+        if address in self._audit.taken_over:
+            mint, raw = self._audit.taken_over[address]
+            wallet = TIP_ACCOUNT
+        elif address in self._audit.extra:
             mint, raw = self._audit.extra[address]
         elif address in purse.accounts:
             mint, raw = MINT_OF[address], purse.raw(address)

@@ -11,7 +11,7 @@ import pytest
 from sniperforge.domain.ids import IntentKey, attempt_id, dca_key, intent_id
 from sniperforge.domain.intent import Attempt, AttemptState, FillState, IntentState
 from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Mint, Signature
-from sniperforge.errors import InvalidInputError, NodeBehindError, NodeUnavailableError
+from sniperforge.errors import InvalidInputError, NodeBehindError, NodeUnavailableError, ProtocolError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Attribution, LedgerKind
 from tests.fakes.audit_world import ALLOWANCE, FEE, JUP, RENT, USDC_ACCOUNT, WSOL_ACCOUNT, AuditWorld
 from tests.fakes.records import USDC, an_intent
@@ -115,6 +115,41 @@ def test_i2_a_failed_landing_whose_fee_is_not_booked_is_named_once() -> None:
     (violation,) = world.check().violations
     assert violation.invariant == "I2"
     assert f"cost {FEE} lamports, of which 0 are booked" in violation.what
+
+
+@pytest.mark.parametrize("state", [AttemptState.FINALIZED, AttemptState.EXPIRED])
+def test_i2_a_failed_landing_whose_attempt_says_otherwise_is_named(state: AttemptState) -> None:
+    world = AuditWorld()
+    failed = world.fail()
+    change(world, "attempts", failed.id, state=state)
+    world.settle()
+    (violation,) = world.check().violations
+    assert (violation.invariant, f"the attempt is {state}" in violation.what) == ("I2", True)
+
+
+def test_i2_a_failed_landing_with_a_fill_is_named() -> None:
+    world, trade = lived_in()
+    failed = world.fail()
+    fill = replace(world.store._data.fills[trade.signature], signature=failed.signature, intent_id=failed.intent_id)
+    world.store._data.fills[failed.signature] = fill
+    world.settle()
+    (violation,) = world.check().violations
+    assert (violation.invariant, "swapped nothing, and has a fill" in violation.what) == ("I2", True)
+
+
+def test_i2_a_fill_of_no_attempt_is_named() -> None:
+    world, trade = lived_in()
+    stray = replace(world.store._data.fills[trade.signature], signature=Signature("stray"), state=FillState.PROVISIONAL)
+    world.store._data.fills["stray"] = stray
+    (violation,) = world.check().violations
+    assert (violation.invariant, "belongs to no attempt" in violation.what) == ("I2", True)
+
+
+def test_a_settled_attempt_of_a_slot_after_the_one_looked_at_may_be_unknown_to_the_chain_view() -> None:
+    world, _ = lived_in()
+    world.buy_sol(1_000_000, 5_000_000)
+    world.fail()
+    assert world.check().violations == ()
 
 
 def test_i2_a_dead_attempt_that_landed_is_named() -> None:
@@ -586,6 +621,53 @@ def test_nothing_is_called_missing_from_a_history_that_is_not_whole() -> None:
         world.store._data.ledger[key] = replace(opening, delta_raw=opening.delta_raw + 1)
     subjects = {violation.subject for violation in world.check().violations}
     assert subjects == {f"balance of {asset}" for asset in (NATIVE_SOL, USDC, JUP)}
+
+
+def test_a_node_that_lists_what_it_does_not_have_cannot_be_asked() -> None:
+    world, trade = lived_in()
+    world.chain.lost.add(trade.signature)
+    with pytest.raises(NodeUnavailableError, match="does not have it"):
+        world.check()
+
+
+def test_an_answer_without_the_chains_clock_makes_no_sense() -> None:
+    world, _ = lived_in()
+    world.chain.has_clock = False
+    with pytest.raises(ProtocolError, match="no clock"):
+        world.check()
+
+
+def test_an_account_that_is_somebody_elses_now_is_not_counted() -> None:
+    world, _ = lived_in()
+    assert WSOL_ACCOUNT not in world.purse.accounts
+    world.chain.taken_over[WSOL_ACCOUNT] = (WSOL_MINT, 5)
+    assert world.check().violations == ()
+
+
+def test_what_a_pool_holds_is_not_ours() -> None:
+    world, trade = lived_in()
+    landed = world.chain.landed[trade.signature]
+    pool = replace(landed.pre_tokens[0], account=WSOL_ACCOUNT, owner=Address("pool"))
+    world.chain.landed[trade.signature] = replace(landed, pre_tokens=(*landed.pre_tokens, pool))
+    assert world.check().violations == ()
+
+
+def test_i5_an_opening_has_opening_lines_only() -> None:
+    world, _ = lived_in()
+    ledger = world.store._data.ledger
+    line = ledger[line_key("opening", USDC, LedgerKind.OPENING, world)]
+    ledger[line_key("opening", USDC, LedgerKind.TRANSFER_IN, world)] = replace(line, kind=LedgerKind.TRANSFER_IN)
+    (violation,) = world.check().violations
+    assert (violation.invariant, violation.subject) == ("I5", "source opening")
+
+
+def test_a_token_balance_without_owner_makes_no_sense() -> None:
+    world, trade = lived_in()
+    landed = world.chain.landed[trade.signature]
+    nameless = tuple(replace(balance, owner=None) for balance in landed.pre_tokens)
+    world.chain.landed[trade.signature] = replace(landed, pre_tokens=nameless)
+    with pytest.raises(ProtocolError, match="no owner"):
+        world.check()
 
 
 def test_a_node_that_has_not_finalized_the_opening_cannot_be_asked() -> None:
