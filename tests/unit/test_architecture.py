@@ -51,7 +51,7 @@ main()
     assert "pip install 'sniperforge[sandbox]'" in done.stderr
 
 
-@pytest.mark.parametrize("room", ["domain", "ports", "shared", "storage", "trading"])
+@pytest.mark.parametrize("room", ["domain", "ports", "shared", "storage", "trading", "infrastructure"])
 def test_no_production_module_names_the_sandbox(room: str) -> None:
     allowed = {
         # The network of this name is a table of well-known mints, not a code path.
