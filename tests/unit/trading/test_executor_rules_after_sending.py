@@ -64,7 +64,8 @@ def test_fence_end_a_deadline_that_passes_while_a_transaction_lives_does_not_end
     assert world.intent(attempt.intent_id).state is IntentState.EXECUTING
 
 
-def test_fence_end_a_failed_preparation_ends_nothing_while_another_workers_attempt_lives() -> None:
+@pytest.mark.parametrize("other", ["two", "one"], ids=["another worker", "one that wrongly goes by the same name"])
+def test_fence_end_a_failed_preparation_ends_nothing_while_another_workers_attempt_lives(other: str) -> None:
     world = TradingWorld()
     world.chain.holding = True
     intent = world.decide()
@@ -72,7 +73,7 @@ def test_fence_end_a_failed_preparation_ends_nothing_while_another_workers_attem
     def another_signs() -> None:
         world.clock.jump(world.clock.now() + timedelta(minutes=1))
         world.publish()
-        world.executor("two").advance(intent)
+        world.executor(other).advance(intent)
         world.exchange.fail("order", ExchangeRejectedError("Jupiter refuses the request"))
 
     world.points.once("order", another_signs)
@@ -80,6 +81,26 @@ def test_fence_end_a_failed_preparation_ends_nothing_while_another_workers_attem
 
     assert world.intent(intent).state is IntentState.EXECUTING
     assert [attempt.state for attempt in world.attempts()] == [AttemptState.SENT]
+
+
+def test_fence_end_a_failed_preparation_sets_nothing_back_that_landed_after_all_meanwhile() -> None:
+    world = TradingWorld()
+    attempt = world.signed()
+    settlement(world).expired(attempt, "{}", watch_for=timedelta(days=1))
+    world.chain.include(attempt.signature)
+    world.chain.finalize()
+    world.clock.jump(world.clock.now() + timedelta(minutes=1))
+    world.publish()
+
+    def seen_to_have_landed() -> None:
+        world.executor("two").look_again(world.attempts()[0])
+        world.exchange.fail("order", ExchangeRejectedError("Jupiter refuses the request"))
+
+    world.points.once("order", seen_to_have_landed)
+    standing = world.executor().advance(attempt.intent_id)
+
+    assert standing.intent.state is IntentState.FILLED
+    assert world.intent(attempt.intent_id).state is IntentState.FILLED
 
 
 def test_fence_end_the_state_follows_from_all_attempts_and_not_from_the_last_one_written() -> None:

@@ -37,9 +37,10 @@ from tests.fakes.trading_market import TOO_LITTLE
 from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
 from tests.fakes.trading_world import Killed, TradingWorld
 
-EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "80"))
 WORKERS = ("one", "two")
-ASKS: tuple[tuple[Mint, int | None], ...] = ((USDC, 20_000_000), (USDC, 60_000_000), (USDC, None), (SOL, 700_000_000))
+Ask = tuple[Mint, int | None]
+ASKS: tuple[Ask, ...] = ((USDC, 20_000_000), (USDC, 60_000_000), (USDC, None), (SOL, 700_000_000))
 CODES = (None, 0, -1, -1000, -1004, -1005, -2003, 6001)
 FAILURES: dict[str, SniperForgeError] = {
     "reading": StorageBusyError("locked"),
@@ -62,29 +63,31 @@ FAILURES: dict[str, SniperForgeError] = {
 
 TROUBLES = ("kill", "fail", "other", "sleep", "land", "fail on chain", "fork", "blocks", "halt", "cancel")
 troubles = st.lists(st.tuples(st.integers(1, 25), st.sampled_from(TROUBLES)), max_size=3)
-which = st.integers(0, 3)
+which = st.integers(0, 4)
+owners = st.sampled_from(WORKERS)
 
 
 class TradingMachine(RuleBasedStateMachine):
     """The hostile world, and its calm end."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(asks=st.lists(st.sampled_from(ASKS), min_size=2, max_size=3))
+    def begin(self, asks: list[Ask]) -> None:
         self.world = TradingWorld(lamports=2 * 10**9, usdc=100_000_000)
         self.world.chain.holding = True
         self.world.block_time = timedelta(days=10_000)
         self.workers = {owner: self.world.executor(owner) for owner in WORKERS}
         self.intents: list[IntentId] = []
+        for ask in asks:
+            self.decide(ask)
 
     # ---- trades
-    @precondition(lambda self: len(self.intents) < 4)
+    @precondition(lambda self: len(self.intents) < 5)
     @rule(ask=st.sampled_from(ASKS))
-    def decide(self, ask: tuple[Mint, int | None]) -> None:
+    def decide(self, ask: Ask) -> None:
         mint, raw = ask
         self.intents.append(self.world.decide(f"t{len(self.intents)}", input_mint=mint, input_raw=raw))
 
-    @precondition(lambda self: self.intents)
-    @rule(owner=st.sampled_from(WORKERS), number=which, plan=troubles)
+    @rule(owner=owners, number=which, plan=troubles)
     def ring(self, owner: str, number: int, plan: list[tuple[int, str]]) -> None:
         intent = self._intent(number)
         self.world.points.on = self._hostile(owner, intent, list(plan))
@@ -95,22 +98,16 @@ class TradingMachine(RuleBasedStateMachine):
         finally:
             self.world.points.on = lambda _: None
 
-    @precondition(lambda self: self.intents)
-    @rule(owner=st.sampled_from(WORKERS), number=which, rings=st.integers(2, 12))
-    def ring_often(self, owner: str, number: int, rings: int) -> None:
+    @rule(owner=owners, number=which, rings=st.integers(2, 12), blocks=st.sampled_from((3, 40)))
+    def ring_often(self, owner: str, number: int, rings: int, blocks: int) -> None:
         for _ in range(rings):
             self._advance(owner, self._intent(number))
             self.world.pass_time(seconds=3)
-            self.world.chain.advance(3)
+            self.world.chain.advance(blocks)
 
-    @precondition(lambda self: self.intents)
     @rule(number=which)
     def cancel(self, number: int) -> None:
         self.workers["one"].cancel(self._intent(number))
-
-    @rule(mode=st.sampled_from(TradingMode))
-    def set_mode(self, mode: TradingMode) -> None:
-        self.world.mode(mode)
 
     @rule()
     def sweep_the_dead(self) -> None:
@@ -123,46 +120,67 @@ class TradingMachine(RuleBasedStateMachine):
     def blocks(self, blocks: int) -> None:
         self.world.chain.advance(blocks)
 
-    @rule(slots=st.integers(1, 40))
-    def skipped_slots(self, slots: int) -> None:
-        self.world.chain.skip(slots)
-
-    @rule(number=st.integers(0, 7), err=st.sampled_from((None, None, TOO_LITTLE)))
-    def land(self, number: int, err: str | None) -> None:
-        pool = list(self.world.chain.pool)
-        if pool:
-            self.world.chain.include(pool[-1 - number % len(pool)], err=err)
-
-    @rule(slots=st.integers(1, 31))
-    def fork(self, slots: int) -> None:
-        self.world.chain.fork(slots)
-
     @rule(
-        node=st.integers(0, 1), lag=st.sampled_from((0, 0, 2, 40, 200)), memory=st.sampled_from((None, None, 20, 100))
+        number=st.integers(0, 7),
+        err=st.sampled_from((None, TOO_LITTLE)),
+        owner=owners,
+        then=st.sampled_from(("nothing", "seen", "seen and forked")),
     )
-    def node_changes(self, node: int, lag: int, memory: int | None) -> None:
-        self.world.chain.nodes[node].lag_slots = lag
-        self.world.chain.nodes[node].remembers_slots = memory
+    def land(self, number: int, err: str | None, owner: str, then: str) -> None:
+        """Something of the pool lands and, it may be, is seen at confirmed, and forked away again."""
+        pool = list(self.world.chain.pool)
+        if not pool:
+            return
+        signature = pool[-1 - number % len(pool)]
+        self.world.chain.include(signature, err=err)
+        if then != "nothing":
+            self.world.chain.advance(3)
+            self._advance(owner, self.world.intent_of[signature])
+        if then == "seen and forked":
+            self.world.chain.fork(10)
 
-    @rule(node=st.integers(0, 1), down=st.booleans())
-    def node_fails(self, node: int, *, down: bool) -> None:
-        self.world.chain.nodes[node].failure = NodeUnavailableError("down") if down else None
+    @rule(slots=st.integers(1, 31), blocks=st.integers(0, 20))
+    def fork(self, slots: int, blocks: int) -> None:
+        self.world.chain.fork(slots)
+        self.world.chain.advance(blocks)
 
-    # ---- Jupiter, time
+    # ---- everything else
+    @rule(
+        node=st.integers(0, 1),
+        change=st.sampled_from(
+            ("well", "well", "down", "lags 2", "lags 40", "lags 200", "remembers 20", "remembers 100")
+        ),
+    )
+    def node_changes(self, node: int, change: str) -> None:
+        found = self.world.chain.nodes[node]
+        found.failure = NodeUnavailableError("down") if change == "down" else None
+        what, _, number = change.partition(" ")
+        found.lag_slots = int(number) if what == "lags" else 0
+        found.remembers_slots = int(number) if what == "remembers" else None
+
     @rule(code=st.sampled_from(CODES), forwards=st.booleans(), holding=st.booleans(), lost=st.booleans())
     def jupiter_changes(self, code: int | None, *, forwards: bool, holding: bool, lost: bool) -> None:
         exchange = self.world.exchange
         exchange.says, exchange.forwards, self.world.chain.holding = code, forwards, holding
         exchange.breaks = ExecuteOutcomeUnknownError("503") if lost else None
 
-    @rule(passed=st.sampled_from((1, 5, 31, 180)))
-    def time_passes(self, passed: int) -> None:
-        self.world.pass_time(seconds=passed)
-
-    @rule(minutes=st.sampled_from((-90, -5, 5, 25, 300)))
-    def clock_jumps(self, minutes: int) -> None:
-        self.world.clock.jump(self.world.clock.now() + timedelta(minutes=minutes))
-        self.world.publish()
+    @rule(
+        change=st.sampled_from(
+            (*TradingMode, "skip 30", "pass 5", "pass 31", "pass 180", "jump -90", "jump -5", "jump 5", "jump 25")
+        )
+    )
+    def time_or_people_change(self, change: str) -> None:
+        what, _, number = change.partition(" ")
+        match what:
+            case "skip":
+                self.world.chain.skip(int(number))
+            case "pass":
+                self.world.pass_time(seconds=int(number))
+            case "jump":
+                self.world.clock.jump(self.world.clock.now() + timedelta(minutes=int(number)))
+                self.world.publish()
+            case mode:
+                self.world.mode(TradingMode(mode))
 
     # ---- what must hold at every moment
     @invariant()
