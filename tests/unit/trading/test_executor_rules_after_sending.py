@@ -11,6 +11,8 @@ from sniperforge.domain.intent import Attempt, AttemptState, IntentState
 from sniperforge.errors import (
     ExchangeRejectedError,
     NodeUnavailableError,
+    NoRouteError,
+    SniperForgeError,
 )
 from sniperforge.ports.chain import Commitment
 from sniperforge.shared.jupiter.execute_codes import EXECUTE_CODES, PROGRAM_ERRORS
@@ -81,6 +83,23 @@ def test_fence_end_a_failed_preparation_ends_nothing_while_another_workers_attem
 
     assert world.intent(intent).state is IntentState.EXECUTING
     assert [attempt.state for attempt in world.attempts()] == [AttemptState.SENT]
+
+
+@pytest.mark.parametrize("error", [ExchangeRejectedError("refused"), NoRouteError("no route")])
+def test_fence_end_a_failed_preparation_leaves_the_trade_to_the_worker_that_has_it_now(error: SniperForgeError) -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    world.exchange.fail("order", error)
+
+    def lease_goes_to_another() -> None:
+        now = world.clock.now()
+        with world.store.books.write() as books:
+            books.intents.change(world.intent(intent), at=now, lease_owner="two", lease_until=now + timedelta(days=1))
+
+    world.points.once("order", lease_goes_to_another)
+    world.executor("one").advance(intent)
+
+    assert (world.intent(intent).state, world.intent(intent).lease_owner) == (IntentState.EXECUTING, "two")
 
 
 def test_fence_end_a_failed_preparation_sets_nothing_back_that_landed_after_all_meanwhile() -> None:

@@ -138,6 +138,20 @@ def test_final_evidence_a_fork_takes_back_fill_ledger_positions_and_intent() -> 
     assert world.held(USDC) == 25_000_000
 
 
+def test_final_evidence_a_node_that_is_not_past_the_landing_yet_takes_nothing_back() -> None:
+    world = TradingWorld()
+    attempt = world.signed()
+    world.chain.include(attempt.signature)
+    world.chain.advance(2)
+    world.executor().advance(attempt.intent_id)
+    for node in world.chain.nodes:
+        node.lag_slots = 3
+    world.executor().advance(attempt.intent_id)
+
+    assert world.attempts()[0].state is AttemptState.CONFIRMED
+    assert world.fill(attempt).state is FillState.PROVISIONAL
+
+
 def test_final_evidence_what_a_fork_took_back_for_good_is_proven_dead_and_tried_again() -> None:
     world = TradingWorld()
     attempt = world.signed()

@@ -113,7 +113,8 @@ class TradingMachine(RuleBasedStateMachine):
     def sweep_the_dead(self) -> None:
         for attempt in self.world.attempts():
             if attempt.state is AttemptState.EXPIRED:
-                self.workers["two"].look_again(attempt)
+                with suppress(RetryableError):
+                    self.workers["two"].look_again(attempt)
 
     # ---- the chain
     @rule(blocks=st.sampled_from((1, 3, 8, 40, 190)))
