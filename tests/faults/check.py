@@ -41,6 +41,7 @@ def problems_of(world: World, *, undead_allowed: bool = False) -> list[str]:
         *_attempts(tables, landings),
         *_ends(tables, landings),
         *_open_ends(tables, undead_allowed=undead_allowed),
+        *_told(tables),
         *_fills(tables, landings),
         *_ledger(tables, landings, balances),
     ]
@@ -132,6 +133,15 @@ def _open_ends(tables: dict[str, list[Row]], *, undead_allowed: bool) -> Iterato
             yield f"{held['kind']} of attempt {attempt['id']} was released at another moment than it was settled"
     if not undead_allowed:
         yield from (f"event: {row['message']}" for row in tables["events"] if row["severity"] == "critical")
+
+
+def _told(tables: dict[str, list[Row]]) -> Iterator[str]:
+    dead: set[str] = set()
+    for event in sorted(tables["events"], key=lambda row: row["id"]):
+        if event["kind"] == "attempt.expired":
+            dead.add(event["attempt_id"])
+        elif event["kind"] == "attempt.confirmed" and event["attempt_id"] in dead:
+            yield f"attempt {event['attempt_id']} was proven dead, and booked as confirmed afterwards"
 
 
 def _fills(tables: dict[str, list[Row]], landings: Mapping[str, Landing]) -> Iterator[str]:

@@ -30,7 +30,7 @@ from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.faults.check import problems_of, product_says
 from tests.faults.crew import Worker, dismiss_all
 from tests.faults.plan import LONGER_AT_MOST, Misfortune, Plan, plan_of
-from tests.faults.scenes import EXECUTE, NODES, SEND, calm, sandbox_options
+from tests.faults.scenes import EXECUTE, NODES, SEND, calm, outlive_a_blockhash, sandbox_options
 from tests.faults.worker import WorkOrder
 from tests.faults.world import World, close, new_world
 
@@ -68,6 +68,7 @@ def run_seed(seed: int, trades: int, sandbox: RunningSandbox, home: Path) -> Out
     calm(sandbox)
     problems += run.quiesce()
     dismiss_all()
+    outlive_a_blockhash(sandbox)  # what was wrongly called dead may land yet
     problems += [*problems_of(world), *product_says(world)]
     return Outcome(seed, problems, run.happened, time.monotonic() - began)
 

@@ -112,6 +112,8 @@ BUGS = (
                 "if transaction.durable_nonce is not None:",
                 "if transaction.durable_nonce is not None and transaction.version == 1:",
             ),
+            # Its nonce value is no blockhash that a node calls valid, so the rule own-bound would refuse it as well.
+            Change("sniperforge/trading/preparation.py", "    if not view.blockhash_valid:", "    if view.slot < 0:"),
         ),
         "bound_to_a_nonce",
     ),
@@ -124,7 +126,7 @@ BUGS = (
                 "final = self._chain.transaction(attempt.signature, Commitment.CONFIRMED)",
             ),
         ),
-        "fork",
+        "is_not_final_before",
     ),
     Planted(
         "a late confirmation is booked over EXPIRED",
@@ -221,6 +223,8 @@ def found_by(bug: Planted) -> str | None:
         raise LookupError(f"{bug.name}: the tests did not run:\n{run.stdout}{run.stderr}")
     failed = re.search(r"^FAILED tests/faults/\S+::(\S+)", run.stdout, re.MULTILINE)
     said = re.search(r"^E +(?:AssertionError: |assert )?(.*)", run.stdout, re.MULTILINE)
+    if failed is None:
+        print(run.stdout[-2000:])
     return f"{failed[1]}: {said[1][:160] if said else ''}" if failed else None
 
 

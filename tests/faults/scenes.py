@@ -125,7 +125,7 @@ def assert_sound(world: World, *states: str) -> None:
 
 
 def outlive_a_blockhash(sandbox: RunningSandbox) -> None:
-    """Let so many slots pass that a transaction signed before could be proven dead, and a little more."""
+    """Let so many slots pass that whatever was signed before is final or dead, and a little more."""
     past = _slot(sandbox) + SLOTS_TO_A_PROOF
     while _slot(sandbox) < past:
         time.sleep(0.05)

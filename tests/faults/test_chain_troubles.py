@@ -26,7 +26,7 @@ from tests.faults.scenes import (
 from tests.faults.worker import Mishap
 from tests.faults.world import World
 
-LATER = {"code": -1000, "lands": True, "after_slots": 110}
+LATER = {"code": -1000, "lands": True, "after_slots": 80}
 PATIENT_SLOT_MS = 20
 """Long enough that a wrong proof of death is made before the transaction lands, also on a busy machine."""
 
@@ -78,6 +78,8 @@ def test_what_lands_long_after_every_bad_answer_is_found(world: World, sandbox: 
     sandbox.fault(EXECUTE, "execute_code", count=len(trades), params=LATER)
 
     settle(world, *trades)
+    quick_slots(sandbox)
+    outlive_a_blockhash(sandbox)
 
     assert_sound(world, *["filled"] * len(trades))
 
@@ -151,6 +153,20 @@ def test_a_fork_whose_transaction_never_comes_back_reverses_the_fill(world: Worl
     assert_sound(world, "filled")
 
 
+def test_a_fill_is_not_final_before_the_chain_says_so(world: World, sandbox: RunningSandbox) -> None:
+    trade = buy(world, "one")
+    slow_slots(sandbox)
+    worker = start(world, "worker", trade)
+    worker.wait_for(reached(Step.BOOKED))
+    time.sleep(0.4)  # it has looked again meanwhile, more than once
+    nothing_lands(sandbox)
+    fork(sandbox, reinclude=0)
+    calm(sandbox)
+
+    assert worker.wait() == 0
+    assert_sound(world, "filled")
+
+
 def test_forks_in_a_row_during_many_trades_leave_books_and_chain_agreed(world: World, sandbox: RunningSandbox) -> None:
     trades = [buy(world, f"forked-{number}") for number in range(8)]
     worker = start(world, "worker", *trades)
@@ -176,11 +192,13 @@ def test_the_heights_of_an_order_do_not_decide_when_its_transaction_is_dead(
     world: World, sandbox: RunningSandbox, shape: str
 ) -> None:
     slow_slots(sandbox, PATIENT_SLOT_MS)
-    sandbox.fault("jupiter:/swap/v2/order", "bad_order", count=1, params={"shape": shape})
+    sandbox.fault("jupiter:/swap/v2/order", "bad_order", probability=1, params={"shape": shape})
     sandbox.fault(SEND, "swallow", probability=1)
     sandbox.fault(EXECUTE, "execute_code", count=1, params=LATER)
     trade = buy(world, "one")
 
     settle(world, trade)
+    quick_slots(sandbox)
+    outlive_a_blockhash(sandbox)
 
     assert_sound(world, "filled")

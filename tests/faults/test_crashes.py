@@ -10,7 +10,7 @@ import pytest
 
 from sniperforge.trading.progress import Step
 from tests.fakes.sandbox_process import RunningSandbox
-from tests.faults.scenes import EXECUTE, assert_sound, buy, killed_at, nothing_lands, settle, start
+from tests.faults.scenes import EXECUTE, assert_sound, buy, killed_at, nothing_lands, outlive_a_blockhash, settle, start
 from tests.faults.worker import Mishap
 from tests.faults.world import World
 
@@ -96,6 +96,7 @@ def test_trades_killed_under_any_answer_are_finished_once_by_the_next_process(
         killed_at(world, step, trades[number], name=f"victim-{number}")
         sandbox.clear_faults()
     settle(world, *trades)
+    outlive_a_blockhash(sandbox)
 
     assert_sound(world, *["filled"] * len(cases))
 
