@@ -89,6 +89,7 @@ class _Run:
         self._executor = self._services.executor(owner="bystander")
         self._others: list[threading.Thread] = []
         self._crashed: list[str] = []
+        self._restarting = threading.Lock()
 
     def live(self) -> list[str]:
         """Everything that the plan has, in its time. Returns the workers that ended by an error of their own."""
@@ -267,10 +268,11 @@ class _Run:
     def _trouble_books(self, seconds: float) -> None:
         """Hold SQLite's write lock, or restart PostgreSQL."""
         if self._plan.postgres:
-            server: PostgresServer = shared_server()
-            server.stop()
-            time.sleep(seconds)
-            server.start()
+            with self._restarting:
+                server: PostgresServer = shared_server()
+                server.stop()
+                time.sleep(seconds)
+                server.start()
             return
         with sqlite3.connect(self._world.home / "books.db", timeout=5.0, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
