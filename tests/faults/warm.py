@@ -1,8 +1,24 @@
-"""Everything a worker imports when it begins to work, imported once by the process that workers are forked from."""
+"""Everything a worker imports when it begins to work, imported once by the process that workers are forked from.
 
-import sniperforge.shared.jupiter.client
-import sniperforge.shared.solana.rpc
-import sniperforge.storage.migrations
-import sniperforge.storage.unit_of_work
-import sniperforge.trading.guard_policies
-import sniperforge.trading.trade_executor  # noqa: F401
+That is done by name: some of it is imported late by libraries of libraries, and a worker would wait for each of them.
+"""
+
+from importlib import import_module
+
+for _name in (
+    "anyio._backends._asyncio",
+    "encodings.idna",
+    "httpcore2",
+    "sniperforge.shared.jupiter.client",
+    "sniperforge.shared.solana.codec",
+    "sniperforge.shared.solana.pyth",
+    "sniperforge.shared.solana.rpc",
+    "sniperforge.shared.wallet_manager",
+    "sniperforge.storage.migrations",
+    "sniperforge.storage.unit_of_work",
+    "sniperforge.trading.guard_policies",
+    "sniperforge.trading.reconciler",
+    "sniperforge.trading.trade_executor",
+    "truststore",
+):
+    import_module(_name)
