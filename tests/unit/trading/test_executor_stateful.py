@@ -37,7 +37,7 @@ from tests.fakes.trading_market import TOO_LITTLE
 from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
 from tests.fakes.trading_world import Killed, TradingWorld
 
-EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "80"))
+EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "200"))
 WORKERS = ("one", "two")
 Ask = tuple[Mint, int | None]
 ASKS: tuple[Ask, ...] = ((USDC, 20_000_000), (USDC, 60_000_000), (USDC, None), (SOL, 700_000_000))
@@ -255,8 +255,7 @@ class TradingMachine(RuleBasedStateMachine):
         world.exchange.forwards, world.chain.holding = True, False
         for node in world.chain.nodes:
             node.lag_slots, node.remembers_slots, node.failure = 0, None, None
-        for intent in self.intents:
-            self._settle(intent)
+        self._settle_all()
         world.chain.finalize()
         assert world.booked() == world.booked(final_only=False) == world.on_chain(), "I5"
         swaps = [one for one in world.chain.ours() if one.err is None]
@@ -271,16 +270,20 @@ class TradingMachine(RuleBasedStateMachine):
         self.the_books_do_not_contradict_the_chain()
         self.intents_follow_their_attempts()
 
-    def _settle(self, intent: IntentId) -> None:
-        executor = self.world.executor("calm")
+    def _settle_all(self) -> None:
+        """Ring for all of them in turn: one may wait for funds that another one holds."""
+        executor, waiting = self.world.executor("calm"), list(self.intents)
         for _ in range(1_000):
-            standing = executor.advance(intent)
-            if standing.settled:
+            standings = [executor.advance(intent) for intent in waiting]
+            assert all(standing.wait >= timedelta(0) for standing in standings)
+            waiting = [standing.intent.id for standing in standings if not standing.settled]
+            if not waiting:
                 return
-            assert standing.wait >= timedelta(0)
-            self.world.clock.sleep(standing.wait.total_seconds())
+            # A clock that was set back makes everything wait for as long.
+            pause = min(standing.wait for standing in standings if not standing.settled)
+            self.world.clock.sleep(max(2, pause.total_seconds()))
             self.world.chain.advance(8)
-        message = f"never settled: {standing}, {self.world.attempts(intent)}"
+        message = f"never settled: {waiting}, {self.world.attempts()}"
         raise AssertionError(message)
 
     # ---- inside
