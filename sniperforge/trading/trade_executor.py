@@ -21,17 +21,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sniperforge.domain.ids import IntentId, attempt_id, intent_id
+from sniperforge.domain.ids import IntentId, attempt_id
 from sniperforge.domain.intent import (
     LIVE_ATTEMPT_STATES,
     Attempt,
     AttemptState,
-    IntentKind,
     IntentState,
-    SendPath,
     TradeIntent,
 )
-from sniperforge.domain.money import Signature, checked_raw
+from sniperforge.domain.money import Signature
 from sniperforge.errors import (
     CodecError,
     CommitOutcomeUnknownError,
@@ -57,6 +55,7 @@ from sniperforge.ports.signer import Signer
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
 from sniperforge.trading.controls import stop_reason
+from sniperforge.trading.decisions import check_request, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
 from sniperforge.trading.funds import reserve
 from sniperforge.trading.mortality import Fate, Mortality
@@ -137,25 +136,12 @@ class TradeExecutor:
             TokenError: A token is dangerous.
             ConflictError: This key was decided with other terms.
         """
-        problems = _problems(request)
-        if problems:
-            raise InvalidInputError("; ".join(problems), subject="trade", problems=tuple(problems))
+        check_request(request)
         self._tokens.require_tradable((request.input_mint, request.output_mint))
-        now = self._clock.now()
         with self._store.write() as books:
-            known = books.intents.get_by_key(request.key)
-            if known is not None:
-                if not _same_terms(known, request):
-                    raise ConflictError("this key was decided with other terms", subject=request.key)
-                return known
-            if books.wallets.get(request.wallet) is None:
-                raise InvalidInputError(
-                    "the books do not know this wallet", subject=request.wallet, fix="Run `sniperforge reconcile` first"
-                )
-            intent = self._intent(request, now, books.system.get().epoch)
-            books.intents.add(intent)
-            _tell(books, intent, "intent.decided", "decided", now)
-        self._reached(intent.id, Step.DECIDED, f"decided as {intent.key}")
+            intent, is_new = write_decision(books, request, policy=self._policy, now=self._clock.now())
+        if is_new:
+            self._reached(intent.id, Step.DECIDED, f"decided as {intent.key}")
         return intent
 
     def cancel(self, intent: IntentId) -> TradeIntent:
@@ -500,56 +486,8 @@ class TradeExecutor:
             wait = max(wait, found.next_attempt_at - self._clock.now())
         return Standing(found, wait, settled=over and not alive)
 
-    def _intent(self, request: TradeRequest, now: datetime, epoch: int) -> TradeIntent:
-        cap = self._policy.slippage_cap_bps(request.effect)
-        patience = min(self._policy.deadline, request.deadline or self._policy.deadline)
-        return TradeIntent(
-            id=intent_id(request.key),
-            key=request.key,
-            kind=IntentKind.TRADE,
-            purpose=None,
-            effect=request.effect,
-            wallet=request.wallet,
-            input_mint=request.input_mint,
-            output_mint=request.output_mint,
-            input_amount_raw=request.input_raw,
-            path=SendPath.MANAGED,
-            state=IntentState.PENDING,
-            version=0,
-            epoch=epoch,
-            min_out_per_input=request.min_out_per_input,
-            max_slippage_bps=min(cap, request.max_slippage_bps or cap),
-            max_cost_bps=min(cap, request.max_slippage_bps or cap),
-            max_attempts=self._policy.max_attempts,
-            attempts_made=0,
-            deadline_at=now + patience,
-            next_attempt_at=now,
-            created_at=now,
-            updated_at=now,
-        )
-
     def _reached(self, intent: IntentId, step: Step, text: str) -> None:
         self._watch(Progress(intent, step, text))
-
-
-def _problems(request: TradeRequest) -> list[str]:
-    problems = []
-    if request.input_raw is not None:
-        try:
-            checked_raw(request.input_raw)
-        except InvalidInputError as error:
-            problems.append(str(error))
-        if request.input_raw == 0:
-            problems.append("amount: zero buys nothing")
-    if request.input_mint == request.output_mint:
-        problems.append("tokens: both are the same")
-    if request.max_slippage_bps is not None and not 0 < request.max_slippage_bps <= 10_000:
-        problems.append(f"max_slippage_bps: {request.max_slippage_bps} is not between 1 and 10000")
-    if request.min_out_per_input is not None and request.min_out_per_input <= 0:
-        problems.append(f"min_out_per_input: {request.min_out_per_input} is not above zero")
-    if request.deadline is not None and request.deadline <= timedelta(0):
-        problems.append("deadline: it has passed already")
-    return problems
 
 
 def _locked(books: Books, intent: IntentId) -> TradeIntent:
@@ -562,16 +500,6 @@ def _found(intent: TradeIntent | None, sought: IntentId) -> TradeIntent:
             "there is no such trade", subject=sought, fix="`sniperforge trades` lists the ones there are"
         )
     return intent
-
-
-def _same_terms(intent: TradeIntent, request: TradeRequest) -> bool:
-    return (intent.wallet, intent.input_mint, intent.output_mint, intent.input_amount_raw, intent.effect) == (
-        request.wallet,
-        request.input_mint,
-        request.output_mint,
-        request.input_raw,
-        request.effect,
-    ) and intent.min_out_per_input == request.min_out_per_input
 
 
 def _attempt(intent: TradeIntent, prepared: Prepared, signature: Signature, signed: bytes, now: datetime) -> Attempt:
