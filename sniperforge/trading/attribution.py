@@ -26,6 +26,7 @@ from sniperforge.ports.records import (
 from sniperforge.ports.store import Books, Store
 from sniperforge.trading.balances import wallet_change
 from sniperforge.trading.bookkeeping import ledger_lines
+from sniperforge.trading.controls import stopped_since
 from sniperforge.trading.history import signers
 
 RUNBOOK = "docs/runbooks/foreign-transaction.md"
@@ -194,7 +195,8 @@ def _halt(
     reason: str,
     now: datetime,
 ) -> None:
-    books.wallets.change(wallet, mode=TradingMode.HALTED, mode_reason=reason, mode_changed_at=now)
+    since = stopped_since(wallet, now)
+    books.wallets.change(wallet, mode=TradingMode.HALTED, mode_reason=reason, mode_changed_at=since)
     books.events.add(
         Event(
             at=now,

@@ -40,6 +40,16 @@ def stop_reason(books: Books, wallet: Address, effect: ExposureEffect) -> str | 
     return None
 
 
+def stopped_since(wallet: WalletRecord, now: datetime) -> datetime:
+    """Since when a wallet that is stopped now does not trade freely: a second stop does not hide the first.
+
+    Never later than `now`, even after a clock was set back: whatever stops it now was found since then.
+    """
+    if wallet.mode is TradingMode.ACTIVE or wallet.mode_changed_at is None:
+        return now
+    return min(now, wallet.mode_changed_at)
+
+
 class Controls:
     """Changes the mode of the system and of wallets; every change says who, when and why.
 
@@ -85,7 +95,8 @@ class Controls:
                     "the books do not know this wallet", subject=address, fix="Run `sniperforge reconcile` first"
                 )
             now = self._clock.now()
-            changed = books.wallets.change(found, mode=mode, mode_reason=reason, mode_changed_at=now)
+            since = now if mode is TradingMode.ACTIVE else stopped_since(found, now)
+            changed = books.wallets.change(found, mode=mode, mode_reason=reason, mode_changed_at=since)
             _tell(books, mode, f"wallet {found.name}", reason, by, now, address)
         return changed
 
@@ -97,9 +108,18 @@ class Controls:
         return state
 
     def foreign_transactions(self, address: Address) -> tuple[KnownTransaction, ...]:
-        """Transactions of this wallet that somebody else made, by slot: what a person looks at before it goes on."""
+        """Transactions that somebody else made, found since this wallet was stopped, by slot.
+
+        A person looks at them before it goes on. Those from before the last `resume` were looked at then; of a wallet
+        that is not stopped there are none, because each of them stops it.
+        """
         with self._store.read() as books:
-            return books.known_transactions.in_attribution(address, Attribution.FOREIGN)
+            wallet = books.wallets.get(address)
+            foreign = books.known_transactions.in_attribution(address, Attribution.FOREIGN)
+        if wallet is None or wallet.mode is TradingMode.ACTIVE:
+            return ()
+        since = wallet.mode_changed_at
+        return tuple(one for one in foreign if since is None or one.seen_at >= since)
 
 
 def _checked_reason(mode: TradingMode, reason: str | None) -> str | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from sniperforge.domain.intent import ExposureEffect
+from sniperforge.domain.money import Signature
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import Attribution, KnownTransaction, Severity, TradingMode
 from sniperforge.ports.store import Store
@@ -95,17 +98,61 @@ def test_a_wallet_that_is_not_in_the_books_cannot_be_halted() -> None:
         controls(FakeStore()).change_wallet(WALLET, TradingMode.HALTED, reason="x", by="alice")
 
 
-def test_transactions_from_elsewhere_are_shown_and_deposits_are_not(store: Store) -> None:
+def found(store: Store, name: str, attribution: Attribution, *, at: datetime) -> None:
     with store.write() as books:
-        for number, attribution in enumerate((Attribution.DEPOSIT, Attribution.FOREIGN, Attribution.OURS)):
-            books.known_transactions.add(
-                KnownTransaction(
-                    signature=f"signature-{number}",  # type: ignore[arg-type]
-                    wallet=WALLET,
-                    slot=number,
-                    err=None,
-                    attribution=attribution,
-                    seen_at=START,
-                )
+        books.known_transactions.add(
+            KnownTransaction(
+                signature=Signature(name), wallet=WALLET, slot=1, err=None, attribution=attribution, seen_at=at
             )
-    assert [one.slot for one in controls(store).foreign_transactions(WALLET)] == [1]
+        )
+
+
+def asked_about(store: Store) -> list[str]:
+    return [one.signature for one in controls(store).foreign_transactions(WALLET)]
+
+
+def test_transactions_from_elsewhere_are_shown_and_deposits_are_not(store: Store) -> None:
+    controls(store).change_wallet(WALLET, TradingMode.HALTED, reason="x", by="alice")
+    for attribution in Attribution:
+        found(store, attribution.value, attribution, at=START)
+    assert asked_about(store) == ["foreign"]
+
+
+def test_a_person_is_asked_only_about_what_was_found_since_the_wallet_was_stopped(store: Store) -> None:
+    clock = FakeClock()
+    person = Controls(store=store, clock=clock)
+    found(store, "looked at long ago", Attribution.FOREIGN, at=clock.now())
+    clock.advance(timedelta(days=1))
+    person.change_wallet(WALLET, TradingMode.HALTED, reason="holidays", by="alice")
+    assert asked_about(store) == []
+
+    found(store, "new", Attribution.FOREIGN, at=clock.now())
+    clock.advance(timedelta(days=1))
+    found(store, "newer", Attribution.FOREIGN, at=clock.now())
+    assert asked_about(store) == ["new", "newer"]
+
+    person.change_wallet(WALLET, TradingMode.ACTIVE, reason=None, by="alice")
+    assert asked_about(store) == []
+
+
+def test_a_second_stop_does_not_hide_what_was_found_since_the_first(store: Store) -> None:
+    clock = FakeClock()
+    person = Controls(store=store, clock=clock)
+    person.change_wallet(WALLET, TradingMode.REDUCING, reason="exits only", by="alice")
+    found(store, "between", Attribution.FOREIGN, at=clock.now())
+    clock.advance(timedelta(days=1))
+    person.change_wallet(WALLET, TradingMode.HALTED, reason="everything", by="alice")
+    assert asked_about(store) == ["between"]
+
+
+def test_what_is_found_by_a_clock_that_was_set_back_is_asked_about_too(store: Store) -> None:
+    wrong = FakeClock()
+    wrong.advance(timedelta(days=1))
+    Controls(store=store, clock=wrong).change_wallet(WALLET, TradingMode.HALTED, reason="x", by="alice")
+    controls(store).change_wallet(WALLET, TradingMode.HALTED, reason="a thief", by="alice")
+    found(store, "theft", Attribution.FOREIGN, at=START)
+    assert asked_about(store) == ["theft"]
+
+
+def test_of_a_wallet_that_nobody_knows_nothing_is_asked(store: Store) -> None:
+    assert Controls(store=FakeStore(), clock=FakeClock()).foreign_transactions(WALLET) == ()

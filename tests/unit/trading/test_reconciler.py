@@ -29,6 +29,7 @@ from sniperforge.ports.records import (
     WalletRecord,
 )
 from sniperforge.trading.bookkeeping import OPENING
+from sniperforge.trading.controls import Controls
 from sniperforge.trading.differences import Difference, Reason
 from sniperforge.trading.history import signers
 from sniperforge.trading.reconciler import INDEX_LAG_SLOTS, Reconciler, ScanReport
@@ -464,6 +465,24 @@ def test_a_transaction_that_our_key_signed_and_nobody_decided_halts_the_wallet(a
     assert (event.severity, event.wallet) == (Severity.CRITICAL, adopted.wallet)
     assert "docs/runbooks/foreign-transaction.md" in event.message
     assert event.facts["signature"] == signature
+
+
+def test_a_person_is_asked_about_every_foreign_transaction_since_the_first_that_halted_it(adopted: WalletWorld) -> None:
+    thefts = [adopted.land(-1_000, ours=True)]
+    scan(adopted)
+    adopted.clock.advance(timedelta(seconds=9))
+    thefts.append(adopted.land(-1_000, ours=True))
+    scan(adopted)
+    controls = Controls(store=adopted.store, clock=adopted.clock)
+
+    assert wallet_in_books(adopted).mode_changed_at == START
+    assert [one.signature for one in controls.foreign_transactions(adopted.wallet)] == thefts
+
+    controls.change_wallet(adopted.wallet, TradingMode.ACTIVE, reason=None, by="alice")
+    adopted.clock.advance(timedelta(seconds=9))
+    thefts.append(adopted.land(-1_000, ours=True))
+    scan(adopted)
+    assert [one.signature for one in controls.foreign_transactions(adopted.wallet)] == thefts[2:]
 
 
 def test_a_foreign_transaction_is_booked_so_that_the_books_still_add_up(adopted: WalletWorld) -> None:
