@@ -26,7 +26,6 @@ class Step(StrEnum):
     SEEN = "seen"
     BOOKED = "booked"
     REVERSED = "reversed"
-    PROVING = "proving"
     PROVEN = "proven"
     EXPIRED = "expired"
     REVERTED = "reverted"

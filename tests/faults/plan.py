@@ -42,7 +42,7 @@ _QUESTIONS = (
     "jupiter:/price/v3",
 )
 _SHAPES = ("advance_nonce", "extra_signer", "other_payer", "wrong_minimum", "empty_height", "low_height", "drain")
-_MISHAP_STEPS = tuple(step for step in Step if step not in (Step.DECIDED, Step.PROVING))
+_MISHAP_STEPS = tuple(step for step in Step if step is not Step.DECIDED)
 
 
 @dataclass(frozen=True)
