@@ -1,5 +1,6 @@
-"""Settings: `SNIPERFORGE_*` in the environment, then lines of `sniperforge.toml` in the home, then defaults.
+"""Settings: `SNIPERFORGE_*` in the environment, `sniperforge.toml` in the home, a running stack, then defaults.
 
+A running `sniperforge up` writes down its own addresses in `run/stack.toml` in the home, so that commands find it.
 Everything SniperForge writes lies under one home; two homes are two systems that share nothing.
 Problems are reported all at once, each with its place and, for a misspelt name, the nearest right one.
 """
@@ -35,8 +36,11 @@ from sniperforge.errors import ConfigError
 
 ENV_PREFIX = "SNIPERFORGE_"
 CONFIG_NAME = "sniperforge.toml"
+STACK_NAME = "run/stack.toml"
+"""Written by `sniperforge up` and removed when it stops: where its Redis, nodes and Jupiter answer."""
 
 Network = Literal["sandbox", "devnet", "mainnet"]
+Mode = Literal["live", "paper"]
 JupiterPlan = Literal["keyless", "free", "developer", "launch", "pro"]
 
 
@@ -91,6 +95,10 @@ class Settings(BaseSettings):
     mainnet_opt_in: bool = Field(
         default=False, description="Must be true before anything is asked of mainnet. Real money starts here."
     )
+    mode: Mode = Field(
+        "live",
+        description="`live`, or `paper`: live quotes, nothing is signed or sent, and books of their own.",
+    )
     rpc_urls: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
         description="Solana JSON-RPC addresses, comma-separated, most trusted first. Default: the network's own.",
@@ -116,7 +124,7 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr | None = Field(
         None,
-        description="Redis for the shared request budget (and, later, the queues). "
+        description="Redis of the queues and of the shared request budget. `sniperforge up` brings its own. "
         "Without it the budget holds for one process only. May contain a password, so secret.",
     )
     database_url: SecretStr | None = Field(
@@ -176,9 +184,31 @@ class Settings(BaseSettings):
     max_tip_lamports: int = Field(1_000_000, ge=0, description="Most that one transaction may tip.")
     max_attempts: int = Field(5, ge=1, le=50, description="How many transactions one trade may sign before it fails.")
     trade_deadline_s: int = Field(300, ge=10, description="How long after the decision a trade may still be signed.")
+    max_spend_per_trade_usd: int | None = Field(
+        None,
+        ge=1,
+        description="Most that one entry may spend, in dollars. Needed on mainnet; exits are never held back.",
+    )
+    max_spend_per_day_usd: int | None = Field(
+        None, ge=1, description="Most that all entries of 24 hours may spend together, in dollars. Needed on mainnet."
+    )
     lease_s: int = Field(30, ge=1, description="How long one worker has a trade to itself before another may look.")
     large_trade_usd: int = Field(
         10_000, ge=0, description="From this value on a second node must agree before a transaction is called dead."
+    )
+    trade_threads: int = Field(32, ge=1, le=64, description="How many trades one worker process carries at once.")
+    worker_memory_mb: int = Field(
+        400, ge=150, description="A worker that uses more drains, ends, and is started again, in MB."
+    )
+    redis_port: int = Field(0, ge=0, le=65_535, description="Port of the Redis that `up` brings; 0 takes a free one.")
+    flower_port: int = Field(
+        0, ge=0, le=65_535, description="Port of Flower; 0 takes 5555, or a free one where that is taken."
+    )
+    flower_password: SecretStr | None = Field(
+        None, description="Password of Flower's user `operator`. Default: made at the first start. Secret."
+    )
+    flower_password_file: Path | None = Field(
+        None, description="File whose first line is that password; readable by its owner only."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe event logged.")
     log_format: Literal["auto", "console", "json"] = Field(
@@ -201,6 +231,7 @@ class Settings(BaseSettings):
             init_settings,
             env_settings,
             TomlConfigSettingsSource(settings_cls, toml_file=home / CONFIG_NAME),
+            TomlConfigSettingsSource(settings_cls, toml_file=home / STACK_NAME),
         )
 
     @field_validator("rpc_urls", "allow_tokens", mode="before")
@@ -222,10 +253,17 @@ class Settings(BaseSettings):
         if self.network == "mainnet" and not self.mainnet_opt_in:
             message = "network is mainnet, where real money moves: set mainnet_opt_in = true if you mean it"
             raise ValueError(message)
+        if self.network == "mainnet" and self.mode == "live" and not self._limits_spending:
+            message = "network is mainnet: set max_spend_per_trade_usd and max_spend_per_day_usd"
+            raise ValueError(message)
         if self.wallet_passphrase is not None and self.wallet_passphrase_file is not None:
             message = "wallet_passphrase and wallet_passphrase_file are both set: keep one"
             raise ValueError(message)
         return self
+
+    @property
+    def _limits_spending(self) -> bool:
+        return self.max_spend_per_trade_usd is not None and self.max_spend_per_day_usd is not None
 
     @property
     def defaults(self) -> NetworkDefaults:
@@ -247,12 +285,17 @@ class Settings(BaseSettings):
         """The address of the books in force."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.home / 'books.db'}"
+        return f"sqlite:///{self.home / ('paper.db' if self.mode == 'paper' else 'books.db')}"
 
     @property
     def keystore_dir(self) -> Path:
         """Where encrypted keys lie."""
         return self.home / "keys"
+
+    @property
+    def run_dir(self) -> Path:
+        """Where a running stack keeps its addresses, locks and Redis data."""
+        return self.home / "run"
 
     @property
     def log_dir(self) -> Path:

@@ -12,6 +12,7 @@ SniperForgeError
 |   +-- NoRouteError              Jupiter has no route at this moment
 |   +-- PriceUnavailableError     missing, stale, uncertain or jumped: no price, never a default
 |   +-- PriceDivergedError        two price sources contradict each other; nothing is bought on either
+|   +-- QueueUnavailableError     the broker does not answer; what is due stays in the books
 |   +-- StorageBusyError          the database is locked, full or read-only; nothing was written
 |   `-- ConflictError             somebody else changed the row first
 +-- TerminalError             the same call will never work; something has to change
@@ -134,6 +135,10 @@ class PriceUnavailableError(RetryableError):
 
 class PriceDivergedError(RetryableError):
     """Two independent sources are too far apart: one of them is wrong. `details` has `mint`, `jupiter` and `oracle`."""
+
+
+class QueueUnavailableError(RetryableError):
+    """The broker (Redis) does not answer or refuses. What is due stays in the books and is rung for later."""
 
 
 class StorageBusyError(RetryableError):

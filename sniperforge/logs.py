@@ -142,5 +142,6 @@ def _secrets_of(settings: Settings) -> list[str]:
         settings.wallet_passphrase,
         settings.redis_url,
         settings.database_url,
+        settings.flower_password,
     )
     return [value.get_secret_value() for value in values if value is not None]

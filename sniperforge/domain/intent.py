@@ -180,6 +180,7 @@ class TradeIntent:
         version: Compare-and-set counter; every change adds one.
         epoch: Epoch of the books that wrote it; an older epoch is fenced out after a restore.
         reason: Why it ended, in words, with the next action for a person.
+        plan_id: The plan that decided it, with `occurrence`, the number of its round.
     """
 
     id: IntentId
@@ -209,6 +210,8 @@ class TradeIntent:
     cancel_requested_at: datetime | None = None
     reason_code: str | None = None
     reason: str | None = None
+    plan_id: str | None = None
+    occurrence: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from sniperforge.domain.intent import (
     MaintenancePurpose,
     SendPath,
 )
+from sniperforge.ports.plans import CatchUp, OccurrenceState, PlanState
 from sniperforge.ports.records import (
     Attribution,
     LedgerKind,
@@ -62,28 +63,6 @@ metadata = MetaData(
 
 LIVE = "state IN ('signed', 'sent', 'confirmed')"
 """`domain.intent.LIVE_ATTEMPT_STATES` as SQL; a test holds them together."""
-
-
-class PlanState(StrEnum):
-    """Whether a plan decides anything."""
-
-    ACTIVE = "active"
-    PAUSED = "paused"
-    ENDED = "ended"
-
-
-class CatchUp(StrEnum):
-    """What becomes of occurrences that were missed."""
-
-    SKIP = "skip"
-    ONCE = "once"
-
-
-class OccurrenceState(StrEnum):
-    """What became of one occurrence of a plan."""
-
-    DECIDED = "decided"
-    SKIPPED = "skipped"
 
 
 def _string(name: str, *more: Any, null: bool = False, **options: Any) -> Column[Any]:

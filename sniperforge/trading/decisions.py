@@ -81,13 +81,15 @@ def _intent(request: TradeRequest, policy: ExecutorPolicy, now: datetime, epoch:
         epoch=epoch,
         min_out_per_input=request.min_out_per_input,
         max_slippage_bps=min(cap, request.max_slippage_bps or cap),
-        max_cost_bps=min(cap, request.max_slippage_bps or cap),
+        max_cost_bps=min(cap, request.max_slippage_bps or cap, request.max_cost_bps or cap),
         max_attempts=policy.max_attempts,
         attempts_made=0,
         deadline_at=now + patience,
         next_attempt_at=now,
         created_at=now,
         updated_at=now,
+        plan_id=request.plan_id,
+        occurrence=request.occurrence,
     )
 
 
@@ -104,6 +106,8 @@ def _problems(request: TradeRequest) -> list[str]:
         problems.append("tokens: both are the same")
     if request.max_slippage_bps is not None and not 0 < request.max_slippage_bps <= 10_000:
         problems.append(f"max_slippage_bps: {request.max_slippage_bps} is not between 1 and 10000")
+    if request.max_cost_bps is not None and not 0 < request.max_cost_bps <= 10_000:
+        problems.append(f"max_cost_bps: {request.max_cost_bps} is not between 1 and 10000")
     if request.min_out_per_input is not None and request.min_out_per_input <= 0:
         problems.append(f"min_out_per_input: {request.min_out_per_input} is not above zero")
     if request.deadline is not None and request.deadline <= timedelta(0):

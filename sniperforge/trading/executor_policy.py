@@ -70,6 +70,8 @@ class TradeRequest:
         max_slippage_bps: Tighter cap than the default; it can never widen it.
         min_out_per_input: Worst acceptable price: output base units per input base unit.
         deadline: Shorter patience than the default.
+        max_cost_bps: Most that all costs together may be, against the independent price; default: the cap.
+        plan_id: The plan that decides it, with `occurrence`, the number of its round.
     """
 
     key: IntentKey
@@ -81,6 +83,9 @@ class TradeRequest:
     max_slippage_bps: int | None = None
     min_out_per_input: Decimal | None = None
     deadline: timedelta | None = None
+    max_cost_bps: int | None = None
+    plan_id: str | None = None
+    occurrence: int | None = None
 
 
 class Until(StrEnum):

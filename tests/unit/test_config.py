@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sniperforge.config import CONFIG_NAME, ENV_PREFIX, Settings, load_settings
+from sniperforge.config import CONFIG_NAME, ENV_PREFIX, STACK_NAME, Settings, load_settings
 from sniperforge.errors import ConfigError
 
 
@@ -80,7 +80,20 @@ def test_mainnet_needs_the_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="mainnet_opt_in"):
         load_settings()
     monkeypatch.setenv("SNIPERFORGE_MAINNET_OPT_IN", "true")
+    with pytest.raises(ConfigError, match="max_spend_per_trade_usd and max_spend_per_day_usd"):
+        load_settings()
+    monkeypatch.setenv("SNIPERFORGE_MAX_SPEND_PER_TRADE_USD", "100")
+    monkeypatch.setenv("SNIPERFORGE_MAX_SPEND_PER_DAY_USD", "500")
     assert load_settings().effective_jupiter_url == "https://api.jup.ag"
+
+
+def test_a_running_stack_is_found_and_settings_win_over_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / STACK_NAME).write_text('jupiter_url = "http://127.0.0.1:7001"\nrpc_urls = "http://127.0.0.1:7002"\n')
+    monkeypatch.setenv("SNIPERFORGE_RPC_URLS", "http://127.0.0.1:9000")
+    settings = load_settings(home=tmp_path)
+    assert settings.jupiter_url == "http://127.0.0.1:7001"
+    assert settings.rpc_urls == ("http://127.0.0.1:9000",)
 
 
 def test_two_passphrases_contradict_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
