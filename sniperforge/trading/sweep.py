@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sniperforge.domain.ids import IntentId
-from sniperforge.domain.intent import IntentState
+from sniperforge.domain.intent import AttemptState, IntentState
 from sniperforge.errors import OutcomeUnknownError, RetryableError
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.store import Books, Store
+from sniperforge.trading.executor_policy import Standing
 from sniperforge.trading.trade_executor import TradeExecutor
 
 LIMIT = 1_000
 """How many trades of each kind are looked at in one sweep; the next one finds the others."""
 
+LONGEST_PAUSE = timedelta(seconds=2)
+"""A worker stays with a trade through pauses up to this; after a longer one the sweep rings for it."""
+
 _AFTER_TROUBLE = timedelta(seconds=2)
+_FIRST_BELL = timedelta(seconds=3)
+"""A decision this young is left to the bell that was rung with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,56 @@ def unsettled(books: Books) -> tuple[IntentId, ...]:
     ]
     with_live_attempts = [attempt.intent_id for attempt in books.attempts.live(LIMIT)]
     return tuple(dict.fromkeys([*(intent.id for intent in waiting), *with_live_attempts]))
+
+
+def due_trades(books: Books, now: datetime, *, final_after: timedelta) -> tuple[IntentId, ...]:
+    """Trades that stand still: what the sweep rings for. A bell too many changes nothing, one too few only costs time.
+
+    Args:
+        books: The books.
+        now: The time.
+        final_after: How long after its confirmation a transaction is final, as a rule.
+    """
+    executing = books.intents.in_state(IntentState.EXECUTING, LIMIT)
+    pending = books.intents.in_state(IntentState.PENDING, LIMIT)
+    held = {one.id for one in executing if one.lease_until is not None and one.lease_until > now}
+    due = [one.id for one in executing if one.id not in held]
+    due += [one.id for one in pending if one.next_attempt_at <= now and one.updated_at + _FIRST_BELL <= now]
+    for attempt in books.attempts.live(LIMIT):
+        if attempt.state is not AttemptState.CONFIRMED:
+            waits = attempt.intent_id in held
+        else:
+            waits = attempt.confirmed_at is not None and attempt.confirmed_at + final_after > now
+        if not waits:
+            due.append(attempt.intent_id)
+    return tuple(dict.fromkeys(due))
+
+
+def carry_on(
+    executor: TradeExecutor,
+    clock: Clock,
+    intent: IntentId,
+    *,
+    within: timedelta,
+    stop: Callable[[], bool],
+) -> Standing:
+    """Stay with one trade until it is confirmed or settled, a long pause begins, time is up, or `stop` says so.
+
+    Whatever is left is in the books, and the sweep rings for it.
+
+    Raises:
+        InvalidInputError: There is no such trade.
+        RetryableError: Books or chain cannot be reached; nothing is lost.
+        CommitOutcomeUnknownError: The books may have committed; ring again.
+    """
+    end = clock.monotonic() + within.total_seconds()
+    while True:
+        standing = executor.advance(intent)
+        landed = standing.settled or standing.intent.state is IntentState.FILLED
+        pause = standing.wait.total_seconds()
+        if landed or stop() or standing.wait > LONGEST_PAUSE or clock.monotonic() + pause > end:
+            return standing
+        clock.sleep(pause)
 
 
 def settle(executor: TradeExecutor, clock: Clock, intents: Sequence[IntentId], *, within: timedelta) -> SweepResult:

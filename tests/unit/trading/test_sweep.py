@@ -17,8 +17,9 @@ from sniperforge.errors import (
     StorageBusyError,
 )
 from sniperforge.ports.records import TradingMode
+from sniperforge.trading.executor_policy import Standing
 from sniperforge.trading.settlement import Settlement
-from sniperforge.trading.sweep import SweepResult, look_again_at_the_dead, settle, unsettled
+from sniperforge.trading.sweep import SweepResult, carry_on, due_trades, look_again_at_the_dead, settle, unsettled
 from tests.fakes.clock import START
 from tests.fakes.records import a_wallet, an_attempt, an_intent
 from tests.fakes.store import FakeStore
@@ -47,6 +48,111 @@ def test_unsettled_is_what_is_open_or_has_a_live_attempt_whether_it_is_due_or_no
         books.attempts.add(an_attempt(final, state=AttemptState.FINALIZED))
     with store.read() as books:
         assert unsettled(books) == (executing.id, pending.id, provisional.id)
+
+
+# ---- ringing for what stands still
+
+FINAL_AFTER = timedelta(seconds=10)
+
+
+def rung_for(world: TradingWorld) -> list[IntentId]:
+    with world.store.read() as books:
+        return list(due_trades(books, world.clock.now(), final_after=FINAL_AFTER))
+
+
+def test_a_decision_is_rung_for_when_its_own_bell_was_lost_and_not_before() -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    assert rung_for(world) == []
+    world.pass_time(seconds=3)
+    assert rung_for(world) == [intent]
+
+
+def test_a_trade_that_waits_for_its_next_attempt_is_left_alone_until_then() -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    world.mode(TradingMode.HALTED)
+    world.pass_time(seconds=3)
+    world.executor().advance(intent)
+    world.pass_time(seconds=1)
+    assert rung_for(world) == []
+    world.pass_time(seconds=3)
+    assert rung_for(world) == [intent]
+
+
+def test_a_trade_that_a_worker_holds_is_left_to_it_until_its_lease_ends() -> None:
+    world = TradingWorld()
+    world.chain.holding = True
+    intent = world.decide()
+    world.executor("dies after sending").advance(intent)
+    assert world.attempts(intent)
+    world.pass_time(seconds=29)
+    assert rung_for(world) == []
+    world.pass_time(seconds=2)
+    assert rung_for(world) == [intent]
+
+
+def test_a_confirmed_trade_is_rung_for_when_it_is_final_as_a_rule() -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    carried = carry_on(world.executor(), world.clock, intent, within=AN_HOUR, stop=lambda: False)
+    assert carried.intent.state is IntentState.FILLED
+    assert not carried.settled
+    assert rung_for(world) == []
+    world.pass_time(seconds=11)
+    assert rung_for(world) == [intent]
+    world.finish(intent)
+    assert rung_for(world) == []
+
+
+def test_a_fill_that_a_fork_took_back_is_rung_for_at_once() -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    carry_on(world.executor(), world.clock, intent, within=AN_HOUR, stop=lambda: False)
+    world.pass_time(seconds=40)
+    (attempt,) = world.attempts(intent)
+    Settlement(store=world.store, clock=world.clock, tip_accounts=()).taken_back(attempt)
+    assert rung_for(world) == [intent]
+
+
+# ---- a worker's time with one trade
+
+
+def stayed(world: TradingWorld, intent: IntentId, *, within: timedelta = AN_HOUR, stop: bool = False) -> Standing:
+    return carry_on(world.executor(), world.clock, intent, within=within, stop=lambda: stop)
+
+
+def test_a_worker_leaves_a_trade_when_it_drains_and_another_carries_it_on() -> None:
+    world = TradingWorld()
+    world.chain.holding = True
+    intent = world.decide()
+    assert stayed(world, intent, stop=True).intent.state is IntentState.EXECUTING
+    assert len(world.attempts(intent)) == 1
+    world.chain.holding = False
+    assert stayed(world, intent).intent.state is IntentState.FILLED
+    assert len(world.attempts(intent)) == 1
+
+
+def test_a_worker_leaves_a_trade_when_its_time_is_up() -> None:
+    world = TradingWorld()
+    world.chain.holding = True
+    intent = world.decide()
+    before = world.clock.now()
+    assert stayed(world, intent, within=timedelta(seconds=5)).intent.state is IntentState.EXECUTING
+    assert world.clock.now() - before <= timedelta(seconds=5)
+
+
+def test_a_worker_does_not_sleep_through_a_long_pause() -> None:
+    world = TradingWorld()
+    intent = world.decide(deadline=timedelta(minutes=5))
+    with world.store.write() as books:
+        found = books.intents.lock(intent)
+        assert found is not None
+        books.intents.change(found, at=world.clock.now(), next_attempt_at=world.clock.now() + timedelta(minutes=1))
+    before = world.clock.now()
+    standing = stayed(world, intent)
+    assert standing.wait > timedelta(seconds=50)
+    assert world.clock.now() == before
 
 
 # ---- carrying on
