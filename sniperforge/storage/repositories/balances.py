@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sniperforge.domain.intent import FILL_TRANSITIONS, FillState, checked_transition
@@ -25,6 +25,12 @@ class SqlLedger(Rows[LedgerEntry]):
 
     table = tables.ledger_entries
     record = LedgerEntry
+    _after = select(func.coalesce(func.sum(table.c.delta_raw), 0)).where(
+        table.c.wallet == bindparam("wallet"),
+        table.c.asset == bindparam("asset"),
+        table.c.slot > bindparam("slot"),
+        table.c.state != FillState.REVERSED,
+    )
 
     def add(self, entries: Sequence[LedgerEntry]) -> None:
         """Book lines."""
@@ -33,7 +39,7 @@ class SqlLedger(Rows[LedgerEntry]):
 
     def of_source(self, source: str) -> tuple[LedgerEntry, ...]:
         """In booking order."""
-        return self._select(self.table.c.source == source, order=(self.table.c.id,))
+        return self._with("id", source=source)
 
     def settle(self, source: str, state: FillState) -> int:
         """Move every line of a transaction to `state`."""
@@ -70,11 +76,7 @@ class SqlLedger(Rows[LedgerEntry]):
 
     def change_after(self, wallet: Address, asset: Asset, slot: int) -> int:
         """Sum of the lines of later slots that were not reversed."""
-        column = self.table.c
-        total = select(func.coalesce(func.sum(column.delta_raw), 0)).where(
-            column.wallet == wallet, column.asset == asset, column.slot > slot, column.state != FillState.REVERSED
-        )
-        return int(self._transaction.scalar(total))
+        return int(self._transaction.scalar(self._after, {"wallet": wallet, "asset": asset, "slot": slot}))
 
     def assets(self, wallet: Address) -> tuple[Asset, ...]:
         """In order of their names."""
@@ -93,36 +95,33 @@ class SqlPositions(Rows[Position]):
 
     table = tables.positions
     record = Position
+    _unchanged = update(table).where(
+        table.c.wallet == bindparam("of_wallet"),
+        table.c.mint == bindparam("of_mint"),
+        table.c.version == bindparam("read_version"),
+    )
 
     def get(self, wallet: Address, mint: Mint) -> Position | None:
         """The position, or None."""
-        return self._first(self.table.c.wallet == wallet, self.table.c.mint == mint)
+        return self._one(wallet=wallet, mint=mint)
 
     def of_wallet(self, wallet: Address) -> tuple[Position, ...]:
         """By mint."""
-        return self._select(self.table.c.wallet == wallet, order=(self.table.c.mint,))
+        return self._with("mint", wallet=wallet)
 
     def save(self, position: Position) -> Position:
         """Compare-and-set; version 0 is new."""
         self._transaction.must_write()
-        column = self.table.c
         saved = replace(position, version=position.version + 1)
         if position.version == 0:
-            self._transaction.run(insert(self.table).values(self._values(saved)))
+            self._insert([saved])
             return saved
-        same = (
-            column.wallet == position.wallet,
-            column.mint == position.mint,
-            column.version == position.version,
-        )
-        if self._transaction.run(update(self.table).where(*same).values(self._values(saved))) != 1:
+        read = {"of_wallet": position.wallet, "of_mint": position.mint, "read_version": position.version}
+        if self._transaction.run(self._unchanged, self._values(saved) | read) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=position.mint, fix="Reload and decide again")
             )
         return saved
-
-
-_UPSERT: Mapping[str, Callable[..., Any]] = MappingProxyType({"sqlite": sqlite.insert, "postgresql": postgresql.insert})
 
 
 class SqlPrices(Rows[Price]):
@@ -134,13 +133,23 @@ class SqlPrices(Rows[Price]):
     def observe(self, price: Price) -> None:
         """Keep this price, unless a newer one is kept."""
         self._transaction.must_write()
-        values = self._values(price)
-        statement = _UPSERT[self._transaction.dialect](self.table).values(values)
-        newer = self.table.c.observed_at <= statement.excluded.observed_at
-        self._transaction.run(
-            statement.on_conflict_do_update(index_elements=["mint", "source"], set_=values, where=newer)
-        )
+        self._transaction.run(_NEWER[self._transaction.dialect], self._values(price))
 
     def newest(self, mint: Mint, source: str) -> Price | None:
         """The newest price seen, or None."""
-        return self._first(self.table.c.mint == mint, self.table.c.source == source)
+        return self._one(mint=mint, source=source)
+
+
+def _newer(insertion: Any) -> Any:
+    """The insertion of a price that replaces an older one of its source."""
+    table, new = SqlPrices.table, insertion.excluded
+    return insertion.on_conflict_do_update(
+        index_elements=table.primary_key,
+        set_={column.name: new[column.name] for column in table.c if not column.primary_key},
+        where=table.c.observed_at <= new.observed_at,
+    )
+
+
+_NEWER: Mapping[str, Any] = MappingProxyType(
+    {"sqlite": _newer(sqlite.insert(SqlPrices.table)), "postgresql": _newer(postgresql.insert(SqlPrices.table))}
+)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
+    Insert,
     Row,
     Select,
     Table,
     TextClause,
+    Update,
+    bindparam,
     insert,
     select,
     update,
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
 RecordT = TypeVar("RecordT", bound="DataclassInstance")
 VersionedT = TypeVar("VersionedT", bound="VersionedRecord")
 
+_READ_VERSION, _READ_KEY = "read_version", "read_key"
+
 
 class Transaction:
     """One database transaction. Its first error ends it: every later use, and its commit, raise that error again."""
@@ -59,27 +65,27 @@ class Transaction:
         self._error = error
         raise error from cause
 
-    def run(self, statement: Executable, rows: Sequence[Mapping[str, Any]] | None = None) -> int:
+    def run(self, statement: Executable, values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None) -> int:
         """Execute a statement that changes rows; returns how many."""
         self.must_be_sound()
         try:
-            return self._connection.execute(statement, rows).rowcount
+            return self._connection.execute(statement, values).rowcount
         except StatementError as error:
             self.fail(meaning(error), error)
 
-    def rows(self, statement: Executable) -> Sequence[Row[Any]]:
+    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """Every row of a query, all of them read here: SQLite finds a damaged page only when it comes to it."""
         self.must_be_sound()
         try:
-            return self._connection.execute(statement).all()
+            return self._connection.execute(statement, values).all()
         except StatementError as error:
             self.fail(meaning(error), error)
         except SniperForgeError as error:  # a column type refused what it found
             self.fail(error)
 
-    def scalar(self, statement: Executable) -> Any:
+    def scalar(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
         """The one value of a query."""
-        return self.rows(statement)[0][0]
+        return self.rows(statement, values)[0][0]
 
     def must_be_sound(self) -> None:
         """Raise the error that ended it, if one did."""
@@ -92,23 +98,49 @@ class Transaction:
             self.fail(StorageError("a read was asked to write or lock", subject=BOOKS, fix="Use `store.write()`"))
 
 
+@cache
+def _with_same(table: Table, query: Select[Any], columns: tuple[str, ...], order: tuple[str, ...]) -> Select[Any]:
+    """The rows in which these columns have the values that are given by their names when it is asked."""
+    column = table.c
+    return query.where(*(column[name] == bindparam(name) for name in columns)).order_by(
+        *(column[name] for name in order)
+    )
+
+
+@cache
+def _locking(table: Table, query: Select[Any], columns: tuple[str, ...], *, share: bool) -> Select[Any]:
+    """The same, and the rows stay so until the end of the transaction.
+
+    NO KEY UPDATE and not UPDATE: rows that refer to these may still be added meanwhile.
+    """
+    return _with_same(table, query, columns, ()).with_for_update(read=share, key_share=not share)
+
+
 class Rows(Generic[RecordT]):
-    """A table whose rows are records: columns are named as the record's fields."""
+    """A table whose rows are records: columns are named as the record's fields.
+
+    Statements that every trade needs are made once, with places for their values. Made anew each time, a statement
+    costs several times what it costs to ask it.
+    """
 
     table: ClassVar[Table]
     record: Callable[..., RecordT]
     _names: ClassVar[tuple[str, ...]]
-    _query: ClassVar[Select[Any]]
+    query: ClassVar[Select[Any]]
+    """All columns of all rows."""
+    insertion: ClassVar[Insert]
+    """A new row, its columns given by their names."""
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
     def __init_subclass__(cls) -> None:
-        """Make the query for all columns once per table: made anew each time, it costs more than being asked."""
+        """Make what every table needs once."""
         if "table" in vars(cls):
             known = {field.name for field in fields(cast("type[Any]", cls.record))}
             cls._names = tuple(column.name for column in cls.table.c if column.name in known)
-            cls._query = select(*(cls.table.c[name] for name in cls._names))
+            cls.query = select(*(cls.table.c[name] for name in cls._names))
+            cls.insertion = insert(cls.table)
 
     def _values(self, record: RecordT) -> dict[str, Any]:
         return {name: getattr(record, name) for name in self._names}
@@ -122,25 +154,27 @@ class Rows(Generic[RecordT]):
         order: Sequence[ColumnElement[Any]] = (),
         limit: int | None = None,
     ) -> tuple[RecordT, ...]:
-        statement = self._query.where(*where).order_by(*order).limit(limit)
-        return tuple(self._record_of(row) for row in self._transaction.rows(statement))
+        return self._asked(self.query.where(*where).order_by(*order).limit(limit))
 
-    def _first(self, *where: ColumnElement[bool]) -> RecordT | None:
-        return next(iter(self._select(*where)), None)
+    def _asked(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> tuple[RecordT, ...]:
+        return tuple(self._record_of(row) for row in self._transaction.rows(statement, values))
 
-    def _locked(self, *where: ColumnElement[bool], share: bool = False) -> RecordT | None:
-        """The row, locked until the end. SQLite's writers are alone anyway and ignore it.
+    def _with(self, *order: str, **same: Any) -> tuple[RecordT, ...]:
+        """Every row with these values, in this order."""
+        return self._asked(_with_same(self.table, self.query, tuple(same), order), same)
 
-        NO KEY UPDATE and not UPDATE: rows that refer to this one may still be added meanwhile.
-        """
+    def _one(self, **same: Any) -> RecordT | None:
+        """The row with these values, which are a key of it."""
+        return next(iter(self._with(**same)), None)
+
+    def _locked(self, *, share: bool = False, **same: Any) -> RecordT | None:
+        """The row, locked until the end. SQLite's writers are alone anyway and ignore it."""
         self._transaction.must_write()
-        statement = self._query.where(*where).with_for_update(read=share, key_share=not share)
-        rows = self._transaction.rows(statement)
-        return self._record_of(rows[0]) if rows else None
+        return next(iter(self._asked(_locking(self.table, self.query, tuple(same), share=share), same)), None)
 
     def _insert(self, records: Iterable[RecordT]) -> None:
         self._transaction.must_write()
-        self._transaction.run(insert(self.table), [self._values(record) for record in records])
+        self._transaction.run(self.insertion, [self._values(record) for record in records])
 
 
 class VersionedRows(Rows[VersionedT]):
@@ -150,6 +184,16 @@ class VersionedRows(Rows[VersionedT]):
     """The key's column; None for a table of one row."""
     changeable: ClassVar[frozenset[str]]
     transitions: ClassVar[Mapping[tuple[Any, Any], str] | None] = None
+    _unchanged: ClassVar[Update]
+
+    def __init_subclass__(cls) -> None:
+        """Make the compare-and-set once."""
+        super().__init_subclass__()
+        column = cls.table.c
+        same = [column.version == bindparam(_READ_VERSION)]
+        if cls.key is not None:
+            same.append(column[cls.key] == bindparam(_READ_KEY))
+        cls._unchanged = update(cls.table).where(*same)
 
     def _change(self, record: VersionedT, state: StrEnum | None, changes: Mapping[str, Any]) -> VersionedT:
         self._transaction.must_write()
@@ -166,10 +210,10 @@ class VersionedRows(Rows[VersionedT]):
                 self._transaction.fail(error)
             new["state"] = state
         new["version"] = record.version + 1
-        same = [self.table.c.version == record.version]
+        values = {**new, _READ_VERSION: record.version}
         if self.key is not None:
-            same.append(self.table.c[self.key] == getattr(record, self.key))
-        if self._transaction.run(update(self.table).where(*same).values(new)) != 1:
+            values[_READ_KEY] = getattr(record, self.key)
+        if self._transaction.run(self._unchanged, values) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=subject, fix="Reload and decide again")
             )

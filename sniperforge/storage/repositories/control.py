@@ -38,7 +38,7 @@ class SqlSystem(VersionedRows[SystemState]):
 
     def get(self) -> SystemState:
         """The state as this transaction sees it."""
-        return self._found(self._first())
+        return self._found(self._one())
 
     def hold(self) -> SystemState:
         """The state, unchanged by others until this transaction ends."""
@@ -76,19 +76,19 @@ class SqlWallets(VersionedRows[WalletRecord]):
 
     def get(self, address: Address) -> WalletRecord | None:
         """The wallet, or None."""
-        return self._first(self.table.c.address == address)
+        return self._one(address=address)
 
     def by_name(self, name: str) -> WalletRecord | None:
         """The wallet, or None."""
-        return self._first(self.table.c.name == name)
+        return self._one(name=name)
 
     def all(self) -> tuple[WalletRecord, ...]:
         """By name."""
-        return self._select(order=(self.table.c.name,))
+        return self._with("name")
 
     def lock(self, address: Address) -> WalletRecord | None:
         """The wallet, unchanged by others until this transaction ends."""
-        return self._locked(self.table.c.address == address)
+        return self._locked(address=address)
 
     def change(self, wallet: WalletRecord, **fields: Any) -> WalletRecord:
         """Compare-and-set."""
@@ -110,11 +110,11 @@ class SqlNonces(VersionedRows[NonceAccount]):
 
     def get(self, address: Address) -> NonceAccount | None:
         """The nonce account, or None."""
-        return self._first(self.table.c.address == address)
+        return self._one(address=address)
 
     def of_wallet(self, wallet: Address) -> tuple[NonceAccount, ...]:
         """By address."""
-        return self._select(self.table.c.wallet == wallet, order=(self.table.c.address,))
+        return self._with("address", wallet=wallet)
 
     def change(self, nonce: NonceAccount, *, state: NonceState | None = None, **fields: Any) -> NonceAccount:
         """Compare-and-set."""
@@ -133,7 +133,7 @@ class SqlKnownTransactions(Rows[KnownTransaction]):
 
     def get(self, wallet: Address, signature: Signature) -> KnownTransaction | None:
         """The transaction, or None."""
-        return self._first(self.table.c.wallet == wallet, self.table.c.signature == signature)
+        return self._one(wallet=wallet, signature=signature)
 
     def missing(self, wallet: Address, signatures: Sequence[Signature]) -> tuple[Signature, ...]:
         """Those nobody looked at yet; asked in chunks, because a statement holds only so many values."""
@@ -178,18 +178,18 @@ class SqlEvents(Rows[Event]):
 
     table = tables.events
     record = Event
+    _appended = insert(table).returning(table.c.id)
 
     def add(self, event: Event) -> Event:
         """Append."""
         self._transaction.must_write()
         values = self._values(event)
         del values["id"]
-        statement = insert(self.table).values(values).returning(self.table.c.id)
-        return replace(event, id=self._transaction.scalar(statement))
+        return replace(event, id=self._transaction.scalar(self._appended, values))
 
     def of_intent(self, intent_id: IntentId) -> tuple[Event, ...]:
         """Oldest first."""
-        return self._select(self.table.c.intent_id == intent_id, order=(self.table.c.id,))
+        return self._with("id", intent_id=intent_id)
 
     def recent(self, limit: int) -> tuple[Event, ...]:
         """Newest first."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import bindparam, func, or_, select, text, update
 
 from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
 from sniperforge.domain.intent import (
@@ -45,11 +45,11 @@ class SqlIntents(VersionedRows[TradeIntent]):
 
     def get(self, intent_id: IntentId) -> TradeIntent | None:
         """The intent, or None."""
-        return self._first(self.table.c.id == intent_id)
+        return self._one(id=intent_id)
 
     def get_by_key(self, key: IntentKey) -> TradeIntent | None:
         """The intent decided under this key, or None."""
-        return self._first(self.table.c.key == key)
+        return self._one(key=key)
 
     def starting_with(self, prefix: str, limit: int) -> tuple[TradeIntent, ...]:
         """By the beginning of the id."""
@@ -58,7 +58,7 @@ class SqlIntents(VersionedRows[TradeIntent]):
 
     def lock(self, intent_id: IntentId) -> TradeIntent | None:
         """The intent, unchanged by others until this transaction ends."""
-        return self._locked(self.table.c.id == intent_id)
+        return self._locked(id=intent_id)
 
     def change(
         self, intent: TradeIntent, *, at: datetime, state: IntentState | None = None, **fields: Any
@@ -97,6 +97,11 @@ class SqlAttempts(VersionedRows[Attempt]):
     key = "id"
     changeable = ATTEMPT_CHANGES | {"updated_at"}
     transitions = ATTEMPT_TRANSITIONS
+    _lock_intent = (
+        select(tables.trade_intents.c.id)
+        .where(tables.trade_intents.c.id == bindparam("intent_id"))
+        .with_for_update(key_share=True)
+    )
 
     def add(self, attempt: Attempt) -> None:
         """Write an attempt, if the intent has no live one but on the same nonce value.
@@ -105,11 +110,9 @@ class SqlAttempts(VersionedRows[Attempt]):
         unique index, which no code path can forget.
         """
         self._transaction.must_write()
-        intent = tables.trade_intents.c
-        lock = select(intent.id).where(intent.id == attempt.intent_id).with_for_update(key_share=True)
-        self._transaction.rows(lock)
+        self._transaction.rows(self._lock_intent, {"intent_id": attempt.intent_id})
         bound_to = (attempt.nonce_account, attempt.nonce_value)
-        for other in self._select(self.table.c.intent_id == attempt.intent_id, _IS_LIVE):
+        for other in self._asked(_LIVE_OF_INTENT, {"intent_id": attempt.intent_id}):
             if attempt.nonce_account is None or (other.nonce_account, other.nonce_value) != bound_to:
                 self._transaction.fail(
                     ConflictError(
@@ -122,15 +125,15 @@ class SqlAttempts(VersionedRows[Attempt]):
 
     def get(self, attempt_id: AttemptId) -> Attempt | None:
         """The attempt, or None."""
-        return self._first(self.table.c.id == attempt_id)
+        return self._one(id=attempt_id)
 
     def by_signature(self, signature: Signature) -> Attempt | None:
         """The attempt whose transaction has this id, or None."""
-        return self._first(self.table.c.signature == signature)
+        return self._one(signature=signature)
 
     def of_intent(self, intent_id: IntentId) -> tuple[Attempt, ...]:
         """By number."""
-        return self._select(self.table.c.intent_id == intent_id, order=(self.table.c.number,))
+        return self._with("number", intent_id=intent_id)
 
     def change(self, attempt: Attempt, *, at: datetime, state: AttemptState | None = None, **fields: Any) -> Attempt:
         """Compare-and-set."""
@@ -151,11 +154,21 @@ class SqlAttempts(VersionedRows[Attempt]):
         )
 
 
+_LIVE_OF_INTENT = SqlAttempts.query.where(tables.attempts.c.intent_id == bindparam("intent_id"), _IS_LIVE)
+
+
 class SqlReservations(Rows[Reservation]):
     """`ports.store.Reservations`."""
 
     table = tables.reservations
     record = Reservation
+    _held = select(func.coalesce(func.sum(table.c.amount_raw), 0)).where(
+        table.c.wallet == bindparam("wallet"),
+        table.c.mint == bindparam("mint"),
+        table.c.kind.in_(bindparam("kinds", expanding=True)),
+        table.c.released_at.is_(None),
+    )
+    _release = update(table).where(table.c.attempt_id == bindparam("holder"), table.c.released_at.is_(None))
 
     def add(self, reservation: Reservation) -> None:
         """Hold funds back."""
@@ -163,23 +176,17 @@ class SqlReservations(Rows[Reservation]):
 
     def of_attempt(self, attempt_id: AttemptId) -> tuple[Reservation, ...]:
         """Everything held, or once held, for an attempt."""
-        column = self.table.c
-        return self._select(column.attempt_id == attempt_id, order=(column.mint, column.kind))
+        return self._with("mint", "kind", attempt_id=attempt_id)
 
     def held_raw(self, wallet: Address, mint: Mint, kinds: Iterable[ReservationKind] = FUND_KINDS) -> int:
         """Base units held back now."""
-        column = self.table.c
-        held = select(func.coalesce(func.sum(column.amount_raw), 0)).where(
-            column.wallet == wallet, column.mint == mint, column.kind.in_(sorted(kinds)), column.released_at.is_(None)
-        )
-        return int(self._transaction.scalar(held))
+        values = {"wallet": wallet, "mint": mint, "kinds": sorted(kinds)}
+        return int(self._transaction.scalar(self._held, values))
 
     def release(self, attempt_id: AttemptId, at: datetime) -> int:
         """Let go of what an attempt still holds."""
         self._transaction.must_write()
-        column = self.table.c
-        held = (column.attempt_id == attempt_id, column.released_at.is_(None))
-        return self._transaction.run(update(self.table).where(*held).values(released_at=at))
+        return self._transaction.run(self._release, {"holder": attempt_id, "released_at": at})
 
 
 class SqlFills(VersionedRows[Fill]):
@@ -197,12 +204,11 @@ class SqlFills(VersionedRows[Fill]):
 
     def get(self, signature: Signature) -> Fill | None:
         """The fill of a transaction, or None."""
-        return self._first(self.table.c.signature == signature)
+        return self._one(signature=signature)
 
     def of_intent(self, intent_id: IntentId) -> tuple[Fill, ...]:
         """In booking order."""
-        column = self.table.c
-        return self._select(column.intent_id == intent_id, order=(column.booked_at, column.signature))
+        return self._with("booked_at", "signature", intent_id=intent_id)
 
     def change(self, fill: Fill, *, state: FillState | None = None, **fields: Any) -> Fill:
         """Compare-and-set."""
