@@ -40,8 +40,8 @@ docs: venv  ## regenerate the API reference and the table of settings
 docs-check: venv
 	$(BIN)/python tools/generate_docs.py --check
 
-test: venv  ## run every test (unit, property, contract, integration, e2e)
-	$(BIN)/python -m pytest
+test: venv  ## run every test (unit, property, contract, integration, e2e, faults), on both of two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 SEEDS ?= 10
 TRADES ?= 50
