@@ -15,7 +15,7 @@ is a programming error: `TypeError`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -25,6 +25,7 @@ from sniperforge.domain.intent import Attempt, AttemptState, Fill, FillState, In
 from sniperforge.domain.money import Address, Mint, Signature
 from sniperforge.domain.portfolio import Position
 from sniperforge.domain.prices import Price
+from sniperforge.ports.plans import Occurrences, Plans
 from sniperforge.ports.records import (
     FUND_KINDS,
     Asset,
@@ -210,12 +211,12 @@ class Attempts(Protocol):
 class Reservations(Protocol):
     """Funds held back for attempts that are not settled. Lock the wallet first (`wallets.lock`), then read and add."""
 
-    def add(self, reservation: Reservation) -> None:
+    def add(self, reservations: Sequence[Reservation]) -> None:
         """Hold funds back.
 
         Raises:
-            ConflictError: This attempt holds this kind of this mint already.
-            InvalidInputError: Its attempt is not in the books.
+            ConflictError: An attempt holds one of these kinds of a mint already.
+            InvalidInputError: An attempt is not in the books.
         """
         ...
 
@@ -411,12 +412,15 @@ class KnownTransactions(Protocol):
 class Prices(Protocol):
     """The newest price of each mint from each source, to tell a jump by."""
 
-    def observe(self, price: Price) -> None:
-        """Keep this price, unless a newer one of its source is kept."""
+    def observe(self, prices: Sequence[Price]) -> None:
+        """Keep each of these prices, unless a newer one of its mint and source is kept."""
         ...
 
-    def newest(self, mint: Mint, source: str) -> Price | None:
-        """The newest price seen, or None. Its age is the caller's business: there is no default price."""
+    def newest(self, mints: Collection[Mint]) -> Mapping[tuple[Mint, str], Price]:
+        """The newest price seen of each of these mints, by mint and source.
+
+        What was never seen is not in it, and how old a price is, is the caller's business: there is no default price.
+        """
         ...
 
 
@@ -564,6 +568,16 @@ class Books(Protocol):
     @property
     def wallets(self) -> Wallets:
         """Wallets."""
+        ...
+
+    @property
+    def plans(self) -> Plans:
+        """What runs unattended."""
+        ...
+
+    @property
+    def occurrences(self) -> Occurrences:
+        """Rounds of plans."""
         ...
 
 

@@ -19,6 +19,7 @@ from sniperforge.storage.repositories.control import (
     SqlSystem,
     SqlWallets,
 )
+from sniperforge.storage.repositories.plans import SqlOccurrences, SqlPlans
 from sniperforge.storage.repositories.trades import SqlAttempts, SqlFills, SqlIntents, SqlReservations
 
 
@@ -38,6 +39,8 @@ class SqlBooks:
         self.events = SqlEvents(transaction)
         self.system = SqlSystem(transaction)
         self.wallets = SqlWallets(transaction)
+        self.plans = SqlPlans(transaction)
+        self.occurrences = SqlOccurrences(transaction)
 
 
 class SqlStore:

@@ -20,6 +20,8 @@ from sniperforge.domain.intent import (
     TradeIntent,
 )
 from sniperforge.domain.money import WSOL_MINT, Address, Mint, Signature
+from sniperforge.ports.plans import CatchUp, Occurrence, OccurrenceState, Plan, PlanState
+from sniperforge.ports.queue import PlanId
 from sniperforge.ports.records import WalletRecord
 from tests.fakes.clock import START
 
@@ -121,3 +123,35 @@ def a_fill(attempt: Attempt, **changes: Any) -> Fill:
         "booked_at": START,
     }
     return Fill(**{**given, **changes})
+
+
+def a_plan(name: str = "weekly-sol", **changes: Any) -> Plan:
+    """An ACTIVE plan whose first round is due at the start."""
+    given: dict[str, Any] = {
+        "id": PlanId(name),
+        "kind": "dca",
+        "wallet": WALLET,
+        "status": PlanState.ACTIVE,
+        "config": {"name": name, "amount_per_order": Decimal("25.5"), "schedule": {"interval_s": 60}},
+        "state": {"orders": 0},
+        "next_occurrence": 0,
+        "next_due_at": START,
+        "catch_up": CatchUp.SKIP,
+        "max_lateness_s": 30,
+        "created_at": START,
+        "updated_at": START,
+    }
+    return Plan(**{**given, **changes})
+
+
+def a_skipped_round(occurrence: int = 0, plan: str = "weekly-sol", **changes: Any) -> Occurrence:
+    """A round that was not decided, with why."""
+    given: dict[str, Any] = {
+        "plan_id": PlanId(plan),
+        "occurrence": occurrence,
+        "state": OccurrenceState.SKIPPED,
+        "due_at": START,
+        "decided_at": START,
+        "reason": "the price is above max_price",
+    }
+    return Occurrence(**{**given, **changes})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -55,6 +55,7 @@ from sniperforge.ports.store import (
     SYSTEM_CHANGES,
     WALLET_CHANGES,
 )
+from tests.fakes.store_plans import FakeOccurrences, FakePlans
 from tests.fakes.store_tables import Data, Part, Table, Transaction
 
 
@@ -63,6 +64,12 @@ class FakeIntents(Part):
         self._transaction.refer(self._data.wallets, intent.wallet)
         if (intent.kind is IntentKind.MAINTENANCE) != (intent.purpose is not None):
             self._transaction.fail(InvalidInputError("only maintenance has a purpose", subject=intent.id))
+        self._transaction.refer(self._data.plans, intent.plan_id)
+        round_of_plan = (intent.plan_id, intent.occurrence)
+        if None not in round_of_plan and any(
+            (other.plan_id, other.occurrence) == round_of_plan for other in self._data.intents.values()
+        ):
+            self._transaction.fail(ConflictError("this round was decided", subject=intent.id))
         self._transaction.insert(self._data.intents, intent.id, intent, "key")
 
     def get(self, intent_id: IntentId) -> TradeIntent | None:
@@ -163,10 +170,11 @@ class FakeAttempts(Part):
 
 
 class FakeReservations(Part):
-    def add(self, reservation: Reservation) -> None:
-        self._transaction.refer(self._data.attempts, reservation.attempt_id)
-        key = (reservation.attempt_id, reservation.mint, reservation.kind)
-        self._transaction.insert(self._data.reservations, key, reservation)
+    def add(self, reservations: Sequence[Reservation]) -> None:
+        for reservation in reservations:
+            self._transaction.refer(self._data.attempts, reservation.attempt_id)
+            key = (reservation.attempt_id, reservation.mint, reservation.kind)
+            self._transaction.insert(self._data.reservations, key, reservation)
 
     def of_attempt(self, attempt_id: AttemptId) -> tuple[Reservation, ...]:
         return self._rows(
@@ -374,15 +382,16 @@ class FakeKnownTransactions(Part):
 
 
 class FakePrices(Part):
-    def observe(self, price: Price) -> None:
+    def observe(self, prices: Sequence[Price]) -> None:
         self._transaction.must_write()
-        kept = self._data.prices.get((price.mint, price.source))
-        if kept is None or kept.observed_at <= price.observed_at:
-            self._data.prices[(price.mint, price.source)] = price
+        for price in prices:
+            kept = self._data.prices.get((price.mint, price.source))
+            if kept is None or kept.observed_at <= price.observed_at:
+                self._data.prices[(price.mint, price.source)] = price
 
-    def newest(self, mint: Mint, source: str) -> Price | None:
-        found: Price | None = self._get(self._data.prices, (mint, source))
-        return found
+    def newest(self, mints: Collection[Mint]) -> Mapping[tuple[Mint, str], Price]:
+        self._transaction.must_be_sound()
+        return {key: price for key, price in self._data.prices.items() if price.mint in mints}
 
 
 class FakeEvents(Part):
@@ -458,6 +467,8 @@ class FakeBooks:
         self.events = FakeEvents(transaction)
         self.system = FakeSystem(transaction)
         self.wallets = FakeWallets(transaction)
+        self.plans = FakePlans(transaction)
+        self.occurrences = FakeOccurrences(transaction)
 
 
 class FakeStore:

@@ -39,6 +39,8 @@ class Data:
     known: Table = field(default_factory=dict)
     prices: Table = field(default_factory=dict)
     events: Table = field(default_factory=dict)
+    plans: Table = field(default_factory=dict)
+    occurrences: Table = field(default_factory=dict)
 
     def copy(self) -> Data:
         """The same books, to be changed apart."""
@@ -126,21 +128,21 @@ class Transaction:
                     moments[item.name] = value.astimezone(UTC)
                 if type(value) is int:
                     checked_raw(abs(value) if item.name in {"delta_raw", "execute_code"} else value, field=item.name)
-                if item.name == "facts":
-                    _check_json(value)
+                if isinstance(value, Mapping):
+                    _check_json(value, item.name)
             except InvalidInputError as error:
                 self.fail(error)
         return replace(record, **moments)
 
 
-def _check_json(value: Any) -> None:
+def _check_json(value: Any, name: str) -> None:
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
         for part in value:
-            _check_json(part)
+            _check_json(part, name)
     elif value is not None and not isinstance(value, str | bool | int | Decimal):
-        raise InvalidInputError(f"{value!r} cannot be kept exactly as JSON", subject="facts")
+        raise InvalidInputError(f"{value!r} cannot be kept exactly as JSON", subject=name)
 
 
 class Part:
