@@ -97,13 +97,13 @@ def reserve(books: Books, attempt: Attempt, need: Need, *, balances: Balances, a
         (ReservationKind.TEMPORARY_WSOL, WSOL_MINT, need.temporary_wsol_lamports),
         (ReservationKind.RISK_BUDGET, need.input_mint, need.risk_raw),
     )
-    for kind, mint, amount in lines:
-        if amount:
-            books.reservations.add(
-                Reservation(
-                    attempt_id=attempt.id, wallet=wallet, mint=mint, kind=kind, amount_raw=amount, created_at=at
-                )
-            )
+    books.reservations.add(
+        [
+            Reservation(attempt_id=attempt.id, wallet=wallet, mint=mint, kind=kind, amount_raw=amount, created_at=at)
+            for kind, mint, amount in lines
+            if amount
+        ]
+    )
 
 
 def _must_have(name: str, needed: int, free: int, there: int) -> None:

@@ -29,7 +29,6 @@ TOKEN_ACCOUNT_BYTES = 182
 """Larger than a plain token account (165) and one of Token-2022 with its usual extensions (170 to 182)."""
 
 _NEW_ACCOUNTS = 2
-_SOURCES = ("jupiter", "pyth")
 _NOT_ENOUGH_INPUT, _NOT_ENOUGH_SOL = 1, 2
 
 
@@ -171,12 +170,7 @@ class Preparation:
     ) -> Valuation:
         pair = (intent.input_mint, intent.output_mint)
         with self._store.read() as books:
-            seen = {
-                (mint, source): price
-                for mint in (*pair, WSOL_MINT)
-                for source in _SOURCES
-                if (price := books.prices.newest(mint, source)) is not None
-            }
+            seen = books.prices.newest({*pair, WSOL_MINT})
         valuation = self._judge.judge(
             quoted=prices,
             accounts=feeds,

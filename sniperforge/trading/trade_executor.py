@@ -311,8 +311,7 @@ class TradeExecutor:
             attempt = _attempt(current, prepared, signature, signed, now)
             books.attempts.add(attempt)
             reserve(books, attempt, prepared.need, balances=prepared.balances, at=now)
-            for price in prepared.valuation.observed:
-                books.prices.observe(price)
+            books.prices.observe(prepared.valuation.observed)
             books.intents.change(
                 current, at=now, attempts_made=current.attempts_made + 1, lease_until=now + self._policy.lease
             )
@@ -336,8 +335,7 @@ class TradeExecutor:
             if busy or over or current.lease_owner != self._owner:
                 # Somebody else went on with it meanwhile (or saw a dead attempt land after all).
                 return Standing(current, self._policy.poll_every, settled=False)
-            for price in error.details.get("observed", ()):
-                books.prices.observe(price)
+            books.prices.observe(error.details.get("observed", ()))
             pause = self._pause(error, now)
             if ends:
                 after = self._end(books, current, IntentState.FAILED, type(error).__name__, str(error), now)

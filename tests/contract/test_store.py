@@ -487,17 +487,19 @@ def test_live_and_watched_attempts_are_listed_in_order(store: Store) -> None:
 # --- reservations
 
 
-def reserve(books: Books, attempt_of: str, mint: Any, kind: ReservationKind, amount: int) -> None:
-    books.reservations.add(
-        Reservation(
-            attempt_id=an_attempt(an_intent(attempt_of)).id,
-            wallet=WALLET,
-            mint=mint,
-            kind=kind,
-            amount_raw=amount,
-            created_at=START,
-        )
+def a_reservation(attempt_of: str, mint: Any, kind: ReservationKind, amount: int) -> Reservation:
+    return Reservation(
+        attempt_id=an_attempt(an_intent(attempt_of)).id,
+        wallet=WALLET,
+        mint=mint,
+        kind=kind,
+        amount_raw=amount,
+        created_at=START,
     )
+
+
+def reserve(books: Books, attempt_of: str, mint: Any, kind: ReservationKind, amount: int) -> None:
+    books.reservations.add([a_reservation(attempt_of, mint, kind, amount)])
 
 
 def test_reserved_funds_add_up_until_they_are_released(store: Store) -> None:
@@ -814,21 +816,44 @@ def a_price(usd: str, seconds: int) -> Price:
 @pytest.mark.parametrize("usd", [str(MIN_PRICE), "0.000012345678901234567", "180.12345678901234", str(MAX_PRICE)])
 def test_a_price_comes_back_exactly(store: Store, usd: str) -> None:
     with store.write() as books:
-        books.prices.observe(a_price(usd, 0))
+        books.prices.observe([a_price(usd, 0)])
 
     with store.read() as books:
-        assert books.prices.newest(WSOL_MINT, "pyth") == a_price(usd, 0)
-        assert books.prices.newest(WSOL_MINT, "jupiter") is None
+        assert books.prices.newest([WSOL_MINT]) == {(WSOL_MINT, "pyth"): a_price(usd, 0)}
+        assert books.prices.newest([USDC]) == {}
 
 
 def test_the_newest_price_is_kept_whatever_came_last(store: Store) -> None:
     with store.write() as books:
-        books.prices.observe(a_price("180", 0))
-        books.prices.observe(a_price("182", 2))
-        books.prices.observe(a_price("181", 1))
+        books.prices.observe([a_price("180", 0), a_price("182", 2)])
+        books.prices.observe([a_price("181", 1)])
 
     with store.read() as books:
-        assert books.prices.newest(WSOL_MINT, "pyth") == a_price("182", 2)
+        assert books.prices.newest([WSOL_MINT]) == {(WSOL_MINT, "pyth"): a_price("182", 2)}
+
+
+def test_prices_are_kept_apart_by_mint_and_source(store: Store) -> None:
+    kept = [
+        replace(a_price(usd, 0), mint=mint, source=source)
+        for usd, mint, source in (("3", USDC, "pyth"), ("2", WSOL_MINT, "jupiter"), ("1", WSOL_MINT, "pyth"))
+    ]
+    with store.write() as books:
+        books.prices.observe(kept)
+
+    with store.read() as books:
+        assert books.prices.newest([WSOL_MINT, USDC]) == {(price.mint, price.source): price for price in kept}
+        assert books.prices.newest([USDC]) == {(USDC, "pyth"): kept[0]}
+
+
+def test_nothing_observed_and_nothing_reserved_changes_nothing(store: Store) -> None:
+    with store.write() as books:
+        books.prices.observe([])
+        books.reservations.add([])
+
+    with store.read() as books:
+        assert books.prices.newest([]) == {}
+        assert books.prices.newest([WSOL_MINT, USDC]) == {}
+        assert books.reservations.held_raw(WALLET, USDC) == 0
 
 
 def test_events_are_a_timeline_with_exact_facts(store: Store) -> None:

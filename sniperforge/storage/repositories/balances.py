@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -34,8 +34,7 @@ class SqlLedger(Rows[LedgerEntry]):
 
     def add(self, entries: Sequence[LedgerEntry]) -> None:
         """Book lines."""
-        if entries:
-            self._insert(entries)
+        self._insert(entries)
 
     def of_source(self, source: str) -> tuple[LedgerEntry, ...]:
         """In booking order."""
@@ -130,14 +129,21 @@ class SqlPrices(Rows[Price]):
     table = tables.price_observations
     record = Price
 
-    def observe(self, price: Price) -> None:
-        """Keep this price, unless a newer one is kept."""
-        self._transaction.must_write()
-        self._transaction.run(_NEWER[self._transaction.dialect], self._values(price))
+    def observe(self, prices: Sequence[Price]) -> None:
+        """Keep these prices, unless newer ones are kept.
 
-    def newest(self, mint: Mint, source: str) -> Price | None:
-        """The newest price seen, or None."""
-        return self._one(mint=mint, source=source)
+        They are written in one order, so that two trades cannot wait for each other's rows in a ring.
+        """
+        ordered = sorted(prices, key=lambda price: (price.mint, price.source))
+        self._write_all(_NEWER[self._transaction.dialect], ordered)
+
+    def newest(self, mints: Collection[Mint]) -> Mapping[tuple[Mint, str], Price]:
+        """The newest price seen of each, by mint and source."""
+        found = self._asked(_OF_MINTS, {"mints": sorted(mints)})
+        return {(price.mint, price.source): price for price in found}
+
+
+_OF_MINTS = SqlPrices.query.where(SqlPrices.table.c.mint.in_(bindparam("mints", expanding=True)))
 
 
 def _newer(insertion: Any) -> Any:

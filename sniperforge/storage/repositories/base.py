@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from enum import StrEnum
 from functools import cache
@@ -172,9 +172,14 @@ class Rows(Generic[RecordT]):
         self._transaction.must_write()
         return next(iter(self._asked(_locking(self.table, self.query, tuple(same), share=share), same)), None)
 
-    def _insert(self, records: Iterable[RecordT]) -> None:
+    def _insert(self, records: Sequence[RecordT]) -> None:
+        self._write_all(self.insertion, records)
+
+    def _write_all(self, statement: Executable, records: Sequence[RecordT]) -> None:
+        """Run a statement that writes one record, for each of these."""
         self._transaction.must_write()
-        self._transaction.run(self.insertion, [self._values(record) for record in records])
+        if records:
+            self._transaction.run(statement, [self._values(record) for record in records])
 
 
 class VersionedRows(Rows[VersionedT]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -170,9 +170,9 @@ class SqlReservations(Rows[Reservation]):
     )
     _release = update(table).where(table.c.attempt_id == bindparam("holder"), table.c.released_at.is_(None))
 
-    def add(self, reservation: Reservation) -> None:
+    def add(self, reservations: Sequence[Reservation]) -> None:
         """Hold funds back."""
-        self._insert([reservation])
+        self._insert(reservations)
 
     def of_attempt(self, attempt_id: AttemptId) -> tuple[Reservation, ...]:
         """Everything held, or once held, for an attempt."""

@@ -151,16 +151,15 @@ def test_two_intents_cannot_reserve_one_balance(store: SqlStore) -> None:
                 if balance - books.reservations.held_raw(WALLET, USDC) < wanted:
                     raise ConflictError("not enough is free")
                 books.attempts.add(attempt)
-                books.reservations.add(
-                    Reservation(
-                        attempt_id=attempt.id,
-                        wallet=WALLET,
-                        mint=USDC,
-                        kind=ReservationKind.INPUT,
-                        amount_raw=wanted,
-                        created_at=START,
-                    )
+                reservation = Reservation(
+                    attempt_id=attempt.id,
+                    wallet=WALLET,
+                    mint=USDC,
+                    kind=ReservationKind.INPUT,
+                    amount_raw=wanted,
+                    created_at=START,
                 )
+                books.reservations.add([reservation])
 
         return work
 

@@ -73,12 +73,7 @@ class Desk:
         quoted = judge.ask(input_mint, output_mint, lane=Lane.ENTRY)
         addresses = judge.accounts(input_mint, output_mint)
         with self.store.read() as books:
-            seen = {
-                (mint, source): price
-                for mint in (input_mint, output_mint, SOL)
-                for source in ("jupiter", "pyth")
-                if (price := books.prices.newest(mint, source)) is not None
-            }
+            seen = books.prices.newest({input_mint, output_mint, SOL})
         observed: tuple[Price, ...] = ()
         try:
             found = judge.judge(
@@ -102,8 +97,7 @@ class Desk:
             raise
         finally:
             with self.store.write() as books:
-                for price in observed:
-                    books.prices.observe(price)
+                books.prices.observe(observed)
 
     def set_sol(self, usd: int) -> None:
         """Let SOL jump, and wait until both sources have noticed."""
