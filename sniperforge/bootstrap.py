@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from sniperforge.infrastructure.invariants import InvariantChecker
-    from sniperforge.ports.chain import Chain
     from sniperforge.ports.codec import TransactionCodec
-    from sniperforge.ports.exchange import Exchange
     from sniperforge.ports.store import Store
+    from sniperforge.shared.jupiter.client import JupiterClient
+    from sniperforge.shared.queue import CeleryQueue
     from sniperforge.shared.solana.pyth import PythOracle
+    from sniperforge.shared.solana.rpc import SolanaChain
     from sniperforge.shared.tokens import TokenDirectory
     from sniperforge.shared.wallet_manager import WalletManager
     from sniperforge.trading.price_judge import PriceJudge
@@ -65,7 +66,7 @@ class Services:
         return SoldersCodec()
 
     @cached_property
-    def chain(self) -> Chain:
+    def chain(self) -> SolanaChain:
         """Solana, through the configured nodes."""
         from sniperforge.shared.solana.rpc import SolanaChain
 
@@ -77,7 +78,7 @@ class Services:
         )
 
     @cached_property
-    def exchange(self) -> Exchange:
+    def exchange(self) -> JupiterClient:
         """Jupiter.
 
         Raises:
@@ -157,6 +158,17 @@ class Services:
         from sniperforge.storage.unit_of_work import SqlStore
 
         return SqlStore(self.engine)
+
+    @cached_property
+    def queue(self) -> CeleryQueue:
+        """Where bells are rung.
+
+        Raises:
+            ConfigError: No Redis is set, and no stack runs on this home.
+        """
+        from sniperforge.shared.queue import CeleryQueue
+
+        return CeleryQueue(self.settings)
 
     @cached_property
     def guard_policy(self) -> GuardPolicy:
@@ -253,6 +265,17 @@ class Services:
             owner=owner,
             watch=watch or unwatched,
         )
+
+    def close(self) -> None:
+        """Give back every connection that was opened. What is asked for again, opens again."""
+        if "queue" in self.__dict__:
+            self.queue.close()
+        if "exchange" in self.__dict__:
+            self.exchange.close()
+        if "chain" in self.__dict__:
+            self.chain.close()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
 
 
 def build(settings: Settings, *, ask_passphrase: Callable[[], str] | None = None) -> Services:
