@@ -53,7 +53,7 @@ class Settlement:
         Never over EXPIRED: only finalized evidence may contradict a proof.
         """
         with self._store.write() as books:
-            intent, current = _locked(books, attempt)
+            intent, current = locked_with_intent(books, attempt)
             if current.state not in (AttemptState.SIGNED, AttemptState.SENT):
                 return False
             now = self._clock.now()
@@ -71,7 +71,7 @@ class Settlement:
         An EXPIRED attempt that landed after all is booked, loudly: the proof was wrong, so the system halts.
         """
         with self._store.write() as books:
-            intent, current = _locked(books, attempt)
+            intent, current = locked_with_intent(books, attempt)
             if current.state in (AttemptState.FINALIZED, AttemptState.REVERTED):
                 return False
             now = self._clock.now()
@@ -94,7 +94,7 @@ class Settlement:
     def reverted(self, attempt: Attempt, landed: LandedTransaction) -> bool:
         """Book a landing with an error, finalized: nothing was swapped, the fee is gone, reservations end."""
         with self._store.write() as books:
-            intent, current = _locked(books, attempt)
+            intent, current = locked_with_intent(books, attempt)
             if current.state not in LIVE_ATTEMPT_STATES:
                 return False
             now = self._clock.now()
@@ -118,7 +118,7 @@ class Settlement:
     def taken_back(self, attempt: Attempt) -> bool:
         """A fork took the landing back: the fill is reversed, the transaction may land again."""
         with self._store.write() as books:
-            intent, current = _locked(books, attempt)
+            intent, current = locked_with_intent(books, attempt)
             if current.state is not AttemptState.CONFIRMED:
                 return False
             now = self._clock.now()
@@ -131,7 +131,7 @@ class Settlement:
     def expired(self, attempt: Attempt, proof: str, *, watch_for: timedelta) -> bool:
         """The transaction is proven dead: reservations end, the intent may go on."""
         with self._store.write() as books:
-            intent, current = _locked(books, attempt)
+            intent, current = locked_with_intent(books, attempt)
             if current.state not in LIVE_ATTEMPT_STATES:
                 return False
             now = self._clock.now()
@@ -147,7 +147,7 @@ class Settlement:
     def late_failure(self, attempt: Attempt, landed: LandedTransaction) -> bool:
         """An EXPIRED attempt landed after all, but with an error: its fee is booked, and the wrong proof is as loud."""
         with self._store.write() as books:
-            intent, current = _locked(books, attempt)
+            intent, current = locked_with_intent(books, attempt)
             booked = any(line.state is FillState.FINAL for line in books.ledger.of_source(current.signature))
             if current.state is not AttemptState.EXPIRED or booked:
                 return False
@@ -170,7 +170,7 @@ class Settlement:
         booked = books.fills.get(attempt.signature)
         if booked is None:
             books.fills.add(fresh)
-            booked = books.fills.get(attempt.signature) or fresh
+            booked = fresh
             apply_fill(books, attempt, booked)
         amounts = _amounts(fresh)
         moved = {name: value for name, value in amounts.items() if getattr(booked, name) != value}
@@ -223,8 +223,11 @@ def _amounts(fill: Fill) -> dict[str, int]:
     }
 
 
-def _locked(books: Books, attempt: Attempt) -> tuple[TradeIntent, Attempt]:
-    """Intent and attempt as they are now; the intent stays so until the end of the transaction."""
+def locked_with_intent(books: Books, attempt: Attempt) -> tuple[TradeIntent, Attempt]:
+    """Intent and attempt as they are now, and as they stay until the end of the transaction.
+
+    Everything that changes an attempt holds its intent.
+    """
     intent, current = books.intents.lock(attempt.intent_id), books.attempts.get(attempt.id)
     if intent is None or current is None:
         message = f"attempt {attempt.id} vanished from the books"

@@ -62,7 +62,7 @@ from sniperforge.trading.mortality import Fate, Mortality
 from sniperforge.trading.preparation import Preparation, Prepared
 from sniperforge.trading.price_judge import PriceJudge
 from sniperforge.trading.progress import Progress, Step, Watch, unwatched
-from sniperforge.trading.settlement import Settlement
+from sniperforge.trading.settlement import Settlement, locked_with_intent
 from sniperforge.trading.transaction_guard import TransactionGuard
 
 _AT_ONCE = timedelta(0)
@@ -226,8 +226,7 @@ class TradeExecutor:
             return self._standing(intent.id, wait=self._policy.poll_every)
         except SniperForgeError as error:
             return self._set_back(intent.id, error)
-        self._send(attempt)
-        return self._settle(*self._reread(attempt))
+        return self._settle(*self._send(attempt))
 
     def _claim(self, intent: TradeIntent, now: datetime) -> TradeIntent:
         """Take the intent, or end it if nothing may be signed for it any more."""
@@ -363,8 +362,12 @@ class TradeExecutor:
 
     # ---- sending
 
-    def _send(self, attempt: Attempt, *, again: bool = False) -> None:
-        """Hand exactly the persisted bytes out. Whatever is answered, only the chain decides what became of them."""
+    def _send(self, attempt: Attempt, *, again: bool = False) -> tuple[TradeIntent, Attempt]:
+        """Hand exactly the persisted bytes out. Whatever is answered, only the chain decides what became of them.
+
+        Returns:
+            Intent and attempt as the books have them afterwards.
+        """
         self._reached(attempt.intent_id, Step.SENDING, "sending the same bytes again" if again else "sending")
         if again:
             self._chain.send(attempt.signed_transaction)
@@ -379,19 +382,18 @@ class TradeExecutor:
                 # Every failure on the way leaves the same question, and only the chain answers it.
                 message = str(error)
         self._reached(attempt.intent_id, Step.ANSWERED, message or "handed to our nodes")
-        self._write_down(attempt, code, message)
+        return self._write_down(attempt, code, message)
 
     def _may_post(self, attempt: Attempt) -> bool:
         return self._clock.now() - attempt.created_at < self._policy.repost_for
 
-    def _write_down(self, attempt: Attempt, code: int | None, message: str | None) -> None:
+    def _write_down(self, attempt: Attempt, code: int | None, message: str | None) -> tuple[TradeIntent, Attempt]:
         now = self._clock.now()
         with self._store.write() as books:
-            books.intents.lock(attempt.intent_id)  # everything that changes an attempt holds its intent
-            current = books.attempts.get(attempt.id)
-            if current is None or current.state not in (AttemptState.SIGNED, AttemptState.SENT):
-                return  # somebody saw it land (or die) meanwhile, which says more
-            books.attempts.change(
+            intent, current = locked_with_intent(books, attempt)
+            if current.state not in (AttemptState.SIGNED, AttemptState.SENT):
+                return intent, current  # somebody saw it land (or die) meanwhile, which says more
+            sent = books.attempts.change(
                 current,
                 at=now,
                 state=AttemptState.SENT if current.state is AttemptState.SIGNED else None,
@@ -401,6 +403,7 @@ class TradeExecutor:
                 execute_message=message if message is not None else current.execute_message,
             )
         self._reached(attempt.intent_id, Step.SENT, "sent")
+        return intent, sent
 
     # ---- settling
 
@@ -471,10 +474,6 @@ class TradeExecutor:
     def _read(self, intent: IntentId) -> tuple[TradeIntent, tuple[Attempt, ...]]:
         with self._store.read() as books:
             return _found(books.intents.get(intent), intent), books.attempts.of_intent(intent)
-
-    def _reread(self, attempt: Attempt) -> tuple[TradeIntent, Attempt]:
-        intent, attempts = self._read(attempt.intent_id)
-        return intent, next(one for one in attempts if one.id == attempt.id)
 
     def _standing(self, intent: IntentId, *, wait: timedelta = _AT_ONCE) -> Standing:
         found, attempts = self._read(intent)
