@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sniperforge.ports.codec import TransactionCodec
     from sniperforge.ports.store import Store
     from sniperforge.shared.jupiter.client import JupiterClient
+    from sniperforge.shared.jupiter.rate_limit import RequestBudget
     from sniperforge.shared.queue import CeleryQueue
     from sniperforge.shared.solana.pyth import PythOracle
     from sniperforge.shared.solana.rpc import SolanaChain
@@ -78,6 +79,18 @@ class Services:
         )
 
     @cached_property
+    def budget(self) -> RequestBudget:
+        """How often Jupiter may be asked."""
+        from sniperforge.shared.jupiter.rate_limit import PLANS, RequestBudget
+
+        return RequestBudget(
+            PLANS[self.settings.jupiter_plan],
+            organisation=self.settings.organisation,
+            clock=self.clock,
+            redis_url=self.settings.redis_url,
+        )
+
+    @cached_property
     def exchange(self) -> JupiterClient:
         """Jupiter.
 
@@ -92,18 +105,11 @@ class Services:
                 fix="Use the network sandbox or mainnet",
             )
         from sniperforge.shared.jupiter.client import JupiterClient
-        from sniperforge.shared.jupiter.rate_limit import PLANS, RequestBudget
 
-        budget = RequestBudget(
-            PLANS[self.settings.jupiter_plan],
-            organisation=self.settings.organisation,
-            clock=self.clock,
-            redis_url=self.settings.redis_url,
-        )
         return JupiterClient(
             url,
             api_key=self.settings.jupiter_api_key,
-            budget=budget,
+            budget=self.budget,
             clock=self.clock,
             timeout_s=self.settings.jupiter_timeout_s,
             execute_timeout_s=self.settings.jupiter_execute_timeout_s,
@@ -272,6 +278,8 @@ class Services:
             self.queue.close()
         if "exchange" in self.__dict__:
             self.exchange.close()
+        if "budget" in self.__dict__:
+            self.budget.close()
         if "chain" in self.__dict__:
             self.chain.close()
         if "engine" in self.__dict__:

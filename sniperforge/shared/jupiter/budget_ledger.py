@@ -35,6 +35,10 @@ class Ledger(Protocol):
         """Not before this time will `take` succeed, if nobody else takes."""
         ...
 
+    def used(self, key: str, limit: int, window_s: int) -> int:
+        """How many calls lie in the window; it counts up to `limit`."""
+        ...
+
     def closed_until(self, key: str) -> float | None:
         """Until when nobody may call, None while the budget is open. A time that has passed waits for a probe."""
         ...
@@ -86,6 +90,10 @@ class SharedLedger:
         """See `Ledger`."""
         return self._windows.get_moving_window(key, limit, window_s)[0] + window_s
 
+    def used(self, key: str, limit: int, window_s: int) -> int:
+        """See `Ledger`."""
+        return min(limit, self._windows.get_moving_window(key, limit, window_s)[1])
+
     def closed_until(self, key: str) -> float | None:
         """See `Ledger`."""
         value = self._redis.get(f"{_PREFIX}:closed:{key}")
@@ -130,6 +138,10 @@ class LocalLedger:
     def opens_at(self, key: str, limit: int, window_s: int) -> float:
         """See `Ledger`. For the lower lanes the answer may be too early; they ask again then."""
         return self._windows.get_moving_window(key, limit, window_s)[0] + window_s
+
+    def used(self, key: str, limit: int, window_s: int) -> int:
+        """See `Ledger`."""
+        return min(limit, self._windows.get_moving_window(key, limit, window_s)[1])
 
     def closed_until(self, key: str) -> float | None:
         """See `Ledger`."""

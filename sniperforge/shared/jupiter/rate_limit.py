@@ -137,6 +137,13 @@ class RequestBudget:
                 )
             self._clock.sleep(wait_s)
 
+    def forecast_s(self, lane: Lane, bucket: Bucket, calls: int) -> float:
+        """About how many seconds pass until the last of `calls` calls is let go, if nobody else makes any.
+
+        For people who are about to ask for something: a window that is full now is counted as one that began now.
+        """
+        return self._on_ledger(lambda ledger, percent: self._forecast(ledger, percent, lane, bucket, calls))
+
     def answered(self, permit: Permit, *, refused: bool, remaining: int | None, reset: datetime | None) -> None:
         """Tell the budget what Jupiter answered to the call that `permit` allowed.
 
@@ -166,9 +173,7 @@ class RequestBudget:
             self._shared.disconnect()
 
     def _try(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket) -> tuple[Permit | None, float]:
-        key, window_s = self._key(bucket), self._limits.window_s
-        budget = max(1, self._limits.of(bucket) * percent // 100)
-        limit = max(1, budget * LANE_SHARE_PERCENT[lane] // 100)
+        key, window_s, limit = self._key(bucket), self._limits.window_s, self._limit(percent, lane, bucket)
         closed_until = ledger.closed_until(key)
         if closed_until is not None:
             if self._now() < closed_until:
@@ -180,6 +185,17 @@ class RequestBudget:
         if closed_until is not None:
             ledger.release_probe(key)
         return None, ledger.opens_at(key, limit, window_s)
+
+    def _forecast(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket, calls: int) -> float:
+        key, window_s, limit = self._key(bucket), self._limits.window_s, self._limit(percent, lane, bucket)
+        closed_s = max(0.0, (ledger.closed_until(key) or 0.0) - self._now())
+        left_for_later = max(0, calls - (limit - ledger.used(key, limit, window_s)))
+        return closed_s + -(-left_for_later // limit) * window_s
+
+    def _limit(self, percent: int, lane: Lane, bucket: Bucket) -> int:
+        """How many calls of this lane the window may hold."""
+        budget = max(1, self._limits.of(bucket) * percent // 100)
+        return max(1, budget * LANE_SHARE_PERCENT[lane] // 100)
 
     def _on_ledger(self, use: Callable[[Ledger, int], _Result]) -> _Result:
         """Run `use` on the shared ledger; while Redis is away, on our own with the smaller share."""

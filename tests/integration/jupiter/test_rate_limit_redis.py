@@ -88,6 +88,13 @@ def granted(of: RequestBudget, lane: Lane = Lane.EXIT, bucket: Bucket = Bucket.M
     return count
 
 
+def test_what_other_processes_used_counts_in_the_forecast(budgets: list[RequestBudget]) -> None:
+    one, other, stranger = budgets
+    granted(one)
+
+    assert [of.forecast_s(Lane.EXIT, Bucket.MAIN, 1) for of in (one, other, stranger)] == [10, 10, 0]
+
+
 def test_several_processes_share_one_window(redis: Redis) -> None:
     processes = [
         subprocess.Popen(

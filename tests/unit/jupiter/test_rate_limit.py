@@ -68,6 +68,23 @@ def test_what_lower_lanes_leave_is_there_for_the_higher_ones() -> None:
     assert [granted(of, lane) for lane in reversed(ORDER_OF_LANES)] == [5, 2, 2, 1]
 
 
+def test_how_long_calls_will_wait_is_told_beforehand() -> None:
+    of = budget()  # seven calls of entries fit into its window of ten seconds
+
+    assert [of.forecast_s(Lane.ENTRY, Bucket.MAIN, calls) for calls in (1, 7, 8, 14, 15)] == [0, 0, 10, 10, 20]
+    granted(of, Lane.MONITORING)
+    assert [of.forecast_s(Lane.ENTRY, Bucket.MAIN, calls) for calls in (2, 3, 9, 10)] == [0, 10, 10, 20]
+    assert [of.forecast_s(Lane.EXIT, Bucket.MAIN, calls) for calls in (5, 6)] == [0, 10]
+    assert granted(of, Lane.EXIT) == 5, "telling takes no place"
+
+
+def test_a_bucket_that_is_closed_is_told_of_too() -> None:
+    of = budget()
+    refused(of, of.acquire(Lane.ENTRY, Bucket.MAIN, timeout_s=0), now() + timedelta(seconds=30))
+
+    assert 29 < of.forecast_s(Lane.ENTRY, Bucket.MAIN, 1) <= 30
+
+
 def test_once_exits_have_used_the_window_nobody_else_gets_a_place() -> None:
     of = budget()
 
