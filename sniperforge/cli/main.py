@@ -10,7 +10,20 @@ from typing import Annotated
 import typer
 
 from sniperforge import __version__
-from sniperforge.cli import books, control, doctor, logs, portfolio, quote, recover, sandbox, trade, trades, wallet
+from sniperforge.cli import (
+    books,
+    control,
+    doctor,
+    logs,
+    portfolio,
+    quote,
+    recover,
+    sandbox,
+    services,
+    trade,
+    trades,
+    wallet,
+)
 from sniperforge.errors import SniperForgeError
 
 app = typer.Typer(
@@ -21,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (sandbox, wallet, doctor, quote, trade, trades, portfolio, logs, control, books, recover):
+for module in (sandbox, wallet, doctor, quote, trade, trades, portfolio, logs, control, books, recover, services):
     module.register(app)
 
 

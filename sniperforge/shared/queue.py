@@ -121,6 +121,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_acks_late": True,
         "task_ignore_result": True,
         "result_backend": None,
+        "result_expires": None,  # else beat sends a daily clean-up of results that nobody keeps
         "task_store_errors_even_if_ignored": False,
         "task_publish_retry": False,
         "task_send_sent_event": True,

@@ -1,0 +1,41 @@
+"""Beat's schedule in Redis, with a lock that a standby takes over, and a clock that may jump."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from redbeat import RedBeatScheduler
+
+from sniperforge.config import load_settings
+from sniperforge.shared.queue import beat_settings
+
+_log = structlog.get_logger("workers.beat")
+
+
+class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
+    """Redbeat's scheduler. When Redis is wiped its lock is gone and it ends; whoever supervises it starts it again."""
+
+    def __init__(self, app: Any, **options: Any) -> None:
+        app.conf.update(beat_settings(load_settings()))
+        super().__init__(app, **options)
+
+    def tick(self, **options: Any) -> Any:
+        """Send what is due.
+
+        Redbeat remembers when an entry ran last. A clock that was set back leaves that in the future, and nothing
+        would be due until it has caught up: so whatever ran in the future is due now.
+        """
+        now = self.app.now()
+        for name in self.app.conf.beat_schedule:
+            entry = self._known(name)
+            if entry is not None and entry.last_run_at is not None and entry.last_run_at > now:
+                _log.warning("the clock was set back", entry=name, last_run_at=entry.last_run_at.isoformat())
+                entry.reschedule(now)
+        return super().tick(**options)
+
+    def _known(self, name: str) -> Any:
+        try:
+            return self.Entry.from_key(self.Entry.generate_key(self.app, name), app=self.app)
+        except KeyError:
+            return None
