@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import ExposureEffect, TradeIntent
@@ -37,15 +38,27 @@ class Prepared:
     """A transaction that may be signed, and what was found out about it.
 
     Attributes:
+        request_id: To post it to `/execute` with; None for a transaction of our own, which goes to our nodes alone.
+        quoted_last_valid_block_height: As whoever gave the blockhash says.
+        observed: Every fresh price, for `books.prices`.
+        notes: What it goes on in spite of, in words.
         checked_block_height: The height at which our own node called the blockhash valid.
         bound_block_height: Our own bound on its life (rule *own-bound*).
         control: A finalized transaction from before (rule *controls*).
     """
 
-    order: Order
     transaction: DecodedTransaction
-    valuation: Valuation
+    request_id: str | None
+    router: str | None
+    quoted_last_valid_block_height: int | None
     input_raw: int
+    quoted_out_raw: int
+    min_out_raw: int
+    usd_per_input_unit: Decimal | None
+    usd_per_output_unit: Decimal | None
+    usd_per_lamport: Decimal | None
+    observed: tuple[Price, ...]
+    notes: tuple[str, ...]
     need: Need
     balances: Balances
     checked_block_height: int
@@ -109,7 +122,7 @@ class Preparation:
             accounts=(intent.wallet, *oracle),
             beacon=self._policy.beacon,
         )
-        control = _sound(view)
+        control = sound_control(view)
         transaction = self._codec.decode(unsigned, view.lookup_tables)
         self._reached(intent.id, Step.VIEWED, f"valid at height {view.block_height} by {view.node}")
         account, *feeds = view.accounts
@@ -128,10 +141,18 @@ class Preparation:
         self._guard.check(transaction, simulation, terms)
         self._reached(intent.id, Step.SIMULATED, "guard and unsigned simulation passed")
         return Prepared(
-            order=order,
             transaction=transaction,
-            valuation=valuation,
+            request_id=order.request_id,
+            router=order.router,
+            quoted_last_valid_block_height=order.last_valid_block_height,
             input_raw=input_raw,
+            quoted_out_raw=order.out_raw,
+            min_out_raw=valuation.min_out_raw,
+            usd_per_input_unit=valuation.usd_per_input_unit,
+            usd_per_output_unit=valuation.usd_per_output_unit,
+            usd_per_lamport=valuation.usd_per_lamport,
+            observed=valuation.observed,
+            notes=valuation.notes,
             need=need,
             balances=self._balances(intent.input_mint, account, view),
             checked_block_height=view.block_height,
@@ -264,7 +285,7 @@ class Preparation:
         return self._rents[data_bytes]
 
 
-def _sound(view: SigningView) -> Signature:
+def sound_control(view: SigningView) -> Signature:
     """The control of a view on which a signature may stand (rules *own-bound* and *controls*)."""
     if not view.blockhash_valid:
         raise NodeBehindError(

@@ -19,13 +19,16 @@ happen again is found in the books by the next ring of the bell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from sniperforge.domain.ids import IntentId, attempt_id
 from sniperforge.domain.intent import (
     LIVE_ATTEMPT_STATES,
     Attempt,
     AttemptState,
+    IntentKind,
     IntentState,
     TradeIntent,
 )
@@ -58,6 +61,7 @@ from sniperforge.trading.controls import stop_reason
 from sniperforge.trading.decisions import check_request, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
 from sniperforge.trading.funds import reserve
+from sniperforge.trading.maintenance import MaintenancePreparation
 from sniperforge.trading.mortality import Fate, Mortality
 from sniperforge.trading.preparation import Preparation, Prepared
 from sniperforge.trading.price_judge import PriceJudge
@@ -114,7 +118,7 @@ class TradeExecutor:
         self._watch = watch
         self._settlement = Settlement(store=store, clock=clock, tip_accounts=guard.policy.tip_accounts)
         self._mortality = Mortality(chain=chain, clock=clock, beacon=policy.beacon)
-        self._preparation = Preparation(
+        trades = Preparation(
             store=store,
             chain=chain,
             exchange=exchange,
@@ -124,6 +128,10 @@ class TradeExecutor:
             guard=guard,
             policy=policy,
             reached=self._reached,
+        )
+        maintenance = MaintenancePreparation(chain=chain, codec=codec, policy=policy, reached=self._reached)
+        self._preparations: Mapping[IntentKind, Preparation | MaintenancePreparation] = MappingProxyType(
+            {IntentKind.TRADE: trades, IntentKind.MAINTENANCE: maintenance}
         )
 
     # ---- deciding
@@ -216,7 +224,7 @@ class TradeExecutor:
             claimed = self._claim(intent, now)
             if claimed.state is not IntentState.EXECUTING:
                 return self._standing(claimed.id)
-            prepared = self._preparation.prepare(claimed)
+            prepared = self._preparations[claimed.kind].prepare(claimed)
             attempt = self._sign_and_persist(claimed, prepared)
         except ConflictError:
             # Somebody else is at it, or it was halted or cancelled meanwhile. The books say which.
@@ -310,11 +318,11 @@ class TradeExecutor:
             attempt = _attempt(current, prepared, signature, signed, now)
             books.attempts.add(attempt)
             reserve(books, attempt, prepared.need, balances=prepared.balances, at=now)
-            books.prices.observe(prepared.valuation.observed)
+            books.prices.observe(prepared.observed)
             books.intents.change(
                 current, at=now, attempts_made=current.attempts_made + 1, lease_until=now + self._policy.lease
             )
-            for note in prepared.valuation.notes:
+            for note in prepared.notes:
                 _tell(books, current, "price.noted", note, now, attempt=attempt, severity=Severity.WARNING)
             _tell(books, current, "attempt.signed", f"signed {signature}", now, attempt=attempt)
         self._reached(intent.id, Step.PERSISTED, "committed before its first byte leaves")
@@ -369,7 +377,7 @@ class TradeExecutor:
             Intent and attempt as the books have them afterwards.
         """
         self._reached(attempt.intent_id, Step.SENDING, "sending the same bytes again" if again else "sending")
-        if again:
+        if again or attempt.request_id is None:
             self._chain.send(attempt.signed_transaction)
         code, message = None, None
         if attempt.request_id is not None and self._may_post(attempt):
@@ -501,7 +509,6 @@ def _found(intent: TradeIntent | None, sought: IntentId) -> TradeIntent:
 
 def _attempt(intent: TradeIntent, prepared: Prepared, signature: Signature, signed: bytes, now: datetime) -> Attempt:
     number = intent.attempts_made + 1
-    order, valuation = prepared.order, prepared.valuation
     return Attempt(
         id=attempt_id(intent.id, number),
         intent_id=intent.id,
@@ -515,21 +522,21 @@ def _attempt(intent: TradeIntent, prepared: Prepared, signature: Signature, sign
         signed_transaction=signed,
         message_sha256=prepared.transaction.message_sha256,
         blockhash=prepared.transaction.recent_blockhash,
-        quoted_last_valid_block_height=order.last_valid_block_height,
+        quoted_last_valid_block_height=prepared.quoted_last_valid_block_height,
         checked_block_height=prepared.checked_block_height,
         bound_block_height=prepared.bound_block_height,
         control_signature=prepared.control,
         nonce_account=None,
         nonce_value=None,
-        request_id=order.request_id,
-        router=order.router,
+        request_id=prepared.request_id,
+        router=prepared.router,
         input_amount_raw=prepared.input_raw,
-        quoted_out_raw=order.out_raw,
-        min_out_raw=valuation.min_out_raw,
+        quoted_out_raw=prepared.quoted_out_raw,
+        min_out_raw=prepared.min_out_raw,
         max_fee_lamports=prepared.need.fee_lamports,
-        usd_per_input_unit=valuation.usd_per_input_unit,
-        usd_per_output_unit=valuation.usd_per_output_unit,
-        usd_per_lamport=valuation.usd_per_lamport,
+        usd_per_input_unit=prepared.usd_per_input_unit,
+        usd_per_output_unit=prepared.usd_per_output_unit,
+        usd_per_lamport=prepared.usd_per_lamport,
         created_at=now,
         updated_at=now,
     )

@@ -15,9 +15,7 @@ from solders.hash import Hash
 
 from sniperforge.domain.money import Address, Mint, Signature
 from sniperforge.domain.prices import Price
-from sniperforge.domain.transaction import (
-    TOKEN_PROGRAM,
-)
+from sniperforge.domain.transaction import TOKEN_PROGRAM, JupiterSwap
 from sniperforge.errors import SniperForgeError
 from sniperforge.ports.chain import (
     AccountInfo,
@@ -310,14 +308,14 @@ class TradingChain(FakeChain):
         decoded = _CODEC.decode(raw, {})
         swap, fee = swap_of(decoded), fee_lamports(decoded)
         held = self.holdings()
-        out_raw = swap.quoted_out_raw * (10_000 - SHORTFALL_BPS) // 10_000
-        changes = {} if err else {swap.source_mint: -swap.in_raw, swap.destination_mint: out_raw}
+        changes = {} if err or swap is None else _moved_by(swap)
         tips = {} if err else tips_of(decoded)
         lamports_after = held.lamports - fee - sum(tips.values()) + changes.pop(SOL, 0)
         after = {mint: held.tokens.get(mint, 0) + change for mint, change in changes.items()}
         if lamports_after < 0 or any(left < 0 for left in after.values()):
             lamports_after, after, tips, err = held.lamports - fee, {}, {}, UNPAYABLE
-        used = [mint for mint in (swap.source_mint, swap.destination_mint) if mint != SOL]
+        pair = () if swap is None else (swap.source_mint, swap.destination_mint)
+        used = [mint for mint in pair if mint != SOL]
         return Landing(
             err=err,
             fee_lamports=fee,
@@ -415,6 +413,11 @@ def answer_of(code: int) -> ExecuteAnswer:
 def old_blockhash(chain: FakeChain) -> str:
     """A blockhash that the chain has forgotten."""
     return blockhash_of(chain.height_of(chain.head_slot) - chain.blockhash_life - 10)
+
+
+def _moved_by(swap: JupiterSwap) -> dict[Mint, int]:
+    out_raw = swap.quoted_out_raw * (10_000 - SHORTFALL_BPS) // 10_000
+    return {swap.source_mint: -swap.in_raw, swap.destination_mint: out_raw}
 
 
 def _balance(mint: Mint, raw: int) -> TokenBalance:

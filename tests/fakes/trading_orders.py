@@ -53,15 +53,15 @@ def is_unsigned(transaction: bytes) -> bool:
     return all(one == SoldersSignature.default() for one in VersionedTransaction.from_bytes(transaction).signatures)
 
 
-def swap_of(decoded: DecodedTransaction) -> JupiterSwap:
-    """The swap of an order."""
-    return next(item.action for item in decoded.instructions if isinstance(item.action, JupiterSwap))
+def swap_of(decoded: DecodedTransaction) -> JupiterSwap | None:
+    """The swap of an order; None in a transaction that is no trade."""
+    return next((item.action for item in decoded.instructions if isinstance(item.action, JupiterSwap)), None)
 
 
 def tips_of(decoded: DecodedTransaction) -> dict[Address, int]:
-    """Lamports that go to others than our own wSOL account."""
+    """Lamports that go to others than ourselves and our own wSOL account."""
     transfers = [item.action for item in decoded.instructions if isinstance(item.action, SystemTransfer)]
-    return {one.destination: one.lamports for one in transfers if one.destination != account_of(SOL)}
+    return {one.destination: one.lamports for one in transfers if one.destination not in (account_of(SOL), OWNER)}
 
 
 def order_bytes(order: Order, blockhash: str, *, unit: int, first: Sequence[Instruction] = ()) -> bytes:
