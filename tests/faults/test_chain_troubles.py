@@ -26,7 +26,7 @@ from tests.faults.scenes import (
 from tests.faults.worker import Mishap
 from tests.faults.world import World
 
-LATER = {"code": -1000, "lands": True, "after_slots": 80}
+LATER = {"code": -1000, "lands": True, "after_slots": 110}
 PATIENT_SLOT_MS = 20
 """Long enough that a wrong proof of death is made before the transaction lands, also on a busy machine."""
 

@@ -19,6 +19,7 @@ from sniperforge.shared.jupiter.execute_codes import EXECUTE_CODES, PROGRAM_ERRO
 from sniperforge.trading.progress import Step
 from sniperforge.trading.settlement import Settlement
 from tests.fakes.records import an_attempt
+from tests.fakes.trading_market import CONTROL_EVERY
 from tests.fakes.trading_orders import USDC
 from tests.fakes.trading_world import Killed, TradingWorld, raising
 
@@ -54,6 +55,18 @@ def test_fence_end_a_cancelled_trade_that_lands_is_filled() -> None:
     world.chain.include(attempt.signature)
 
     assert world.finish(attempt.intent_id).state is IntentState.FILLED
+
+
+def test_fence_end_a_trade_whose_transaction_is_dead_waits_for_its_next_try_and_belongs_to_nobody() -> None:
+    world = TradingWorld()
+    attempt = world.signed()
+    world.exchange.forwards = False
+    world.pass_bound()
+    assert ring_until(world, attempt) is AttemptState.EXPIRED
+
+    intent = world.intent(attempt.intent_id)
+    assert (intent.state, intent.lease_owner, intent.lease_until) == (IntentState.PENDING, None, None)
+    assert intent.next_attempt_at > world.clock.now()
 
 
 def test_fence_end_a_deadline_that_passes_while_a_transaction_lives_does_not_end_the_trade() -> None:
@@ -234,6 +247,25 @@ def test_height_then_status_what_lands_between_the_two_questions_is_seen() -> No
 
     assert world.finish(attempt.intent_id).state is IntentState.FILLED
     assert len(world.attempts()) == 1
+
+
+def test_height_then_status_what_lands_after_an_early_question_and_is_long_final_is_seen() -> None:
+    """Had the status been asked first, its absence would be older than the height that makes it final."""
+    world = TradingWorld()
+    attempt = world.signed()
+    executor = world.executor()
+
+    def lands_and_is_long_past() -> None:
+        assert world.chain.include(attempt.signature)
+        world.pass_bound()
+        while world.chain.slot(Commitment.FINALIZED) % CONTROL_EVERY:
+            world.chain.advance()
+
+    world.points.once("block_height", lands_and_is_long_past)
+    executor.advance(attempt.intent_id)
+
+    assert world.attempts()[0].state is AttemptState.SENT
+    assert world.finish(attempt.intent_id).state is IntentState.FILLED
 
 
 # ---- controls

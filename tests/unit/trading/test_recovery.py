@@ -80,6 +80,17 @@ def test_older_books_park_what_an_unknown_transaction_may_have_been(world: Walle
     assert "cancel it or decide it again" in str(intent.reason)
 
 
+def test_older_books_read_the_history_from_the_opening_and_not_from_where_they_stood(world: WalletWorld) -> None:
+    """Commits that were lost need not be the newest: the cursor may be past a transaction that the books forgot."""
+    forgotten = world.land(-5_000, ours=True)
+    with world.store.write() as books:
+        wallet = books.wallets.lock(world.wallet)
+        assert wallet is not None
+        slot = world.chain.landed[forgotten].slot
+        books.wallets.change(wallet, cursor_signature=forgotten, cursor_slot=slot)
+    assert recovered(world).parked == (the_intent(world).id,)
+
+
 def test_older_books_settle_what_is_in_flight(world: WalletWorld) -> None:
     with world.store.write() as books:
         intent = books.intents.change(the_intent(world), at=world.clock.now(), state=IntentState.EXECUTING)

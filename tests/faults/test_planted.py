@@ -1,0 +1,23 @@
+"""The lists of bugs that are planted by hand apply to the tree as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.faults.planted import BUGS
+from tests.faults.planting import ROOT, Planted
+from tests.faults.rules_taken_out import RULES
+
+
+@pytest.mark.parametrize("bugs", [BUGS, RULES], ids=["bugs", "rules"])
+def test_every_planted_bug_still_applies(bugs: Sequence[Planted]) -> None:
+    misses = [
+        f"{bug.name}: {change.file} holds {found} times: {change.old}"
+        for bug in bugs
+        for change in bug.changes
+        if (found := (ROOT / change.file).read_text().count(change.old)) != 1
+    ]
+
+    assert not misses, "\n".join(misses)
