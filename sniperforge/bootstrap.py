@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sniperforge.config import Settings
-from sniperforge.errors import ConfigError
 from sniperforge.ports.clock import Clock
 from sniperforge.shared.clock import SystemClock
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from sniperforge.infrastructure.invariants import InvariantChecker
     from sniperforge.ports.codec import TransactionCodec
     from sniperforge.ports.store import Store
+    from sniperforge.shared.jupiter.absent import NoJupiter
     from sniperforge.shared.jupiter.client import JupiterClient
     from sniperforge.shared.jupiter.rate_limit import RequestBudget
     from sniperforge.shared.queue import CeleryQueue
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from sniperforge.shared.solana.rpc import SolanaChain
     from sniperforge.shared.tokens import TokenDirectory
     from sniperforge.shared.wallet_manager import WalletManager
+    from sniperforge.trading.executor import Executor
+    from sniperforge.trading.executor_policy import ExecutorPolicy
     from sniperforge.trading.price_judge import PriceJudge
     from sniperforge.trading.progress import Watch
     from sniperforge.trading.reconciler import Reconciler
-    from sniperforge.trading.trade_executor import TradeExecutor
     from sniperforge.trading.transaction_guard import GuardPolicy
 
 
@@ -91,21 +92,14 @@ class Services:
         )
 
     @cached_property
-    def exchange(self) -> JupiterClient:
-        """Jupiter.
-
-        Raises:
-            ConfigError: This network has none.
-        """
-        url = self.settings.effective_jupiter_url
-        if url is None:
-            raise ConfigError(
-                f"Jupiter does not exist on {self.settings.network}",
-                subject="jupiter_url",
-                fix="Use the network sandbox or mainnet",
-            )
+    def exchange(self) -> JupiterClient | NoJupiter:
+        """Jupiter; on a network without it, what says so when it is asked anything."""
+        from sniperforge.shared.jupiter.absent import NoJupiter
         from sniperforge.shared.jupiter.client import JupiterClient
 
+        url = self.settings.effective_jupiter_url
+        if url is None:
+            return NoJupiter(self.settings.network)
         return JupiterClient(
             url,
             api_key=self.settings.jupiter_api_key,
@@ -227,26 +221,20 @@ class Services:
             settle_allowance=timedelta(minutes=10),
         )
 
-    def executor(self, *, owner: str, watch: Watch | None = None) -> TradeExecutor:
-        """What carries trades to their end.
-
-        Args:
-            owner: Who works, for leases; unique per process and thread.
-            watch: Told of every step.
-        """
+    @cached_property
+    def executor_policy(self) -> ExecutorPolicy:
+        """Limits and patience of whatever carries trades."""
         from datetime import timedelta
 
         from sniperforge.config import BUSY_ADDRESS
         from sniperforge.domain.money import Address
-        from sniperforge.shared.tokens import TradableTokens
+        from sniperforge.domain.transaction import SYSTEM_PROGRAM
         from sniperforge.trading.executor_policy import ExecutorPolicy
-        from sniperforge.trading.progress import unwatched
-        from sniperforge.trading.trade_executor import TradeExecutor
-        from sniperforge.trading.transaction_guard import TransactionGuard
 
         settings = self.settings
-        policy = ExecutorPolicy(
-            beacon=Address(BUSY_ADDRESS),
+        return ExecutorPolicy(
+            # Where there is no Jupiter nobody names it; the System program is named wherever lamports move.
+            beacon=Address(BUSY_ADDRESS) if settings.effective_jupiter_url is not None else SYSTEM_PROGRAM,
             entry_slippage_bps=settings.entry_slippage_bps,
             exit_slippage_bps=settings.exit_slippage_bps,
             max_fee_lamports=settings.max_network_fee_lamports,
@@ -257,17 +245,30 @@ class Services:
             large_trade_usd=settings.large_trade_usd,
             has_second_node=len(settings.effective_rpc_urls) > 1,
         )
+
+    def executor(self, *, owner: str, watch: Watch | None = None) -> Executor:
+        """What carries trades to their end.
+
+        Args:
+            owner: Who works, for leases; unique per process and thread.
+            watch: Told of every step.
+        """
+        from sniperforge.shared.tokens import TradableTokens
+        from sniperforge.trading.progress import unwatched
+        from sniperforge.trading.trade_executor import TradeExecutor
+        from sniperforge.trading.transaction_guard import TransactionGuard
+
         return TradeExecutor(
             store=self.store,
             chain=self.chain,
             exchange=self.exchange,
             codec=self.codec,
             signer=self.wallets,
-            tokens=TradableTokens(self.tokens, settings.allow_tokens),
+            tokens=TradableTokens(self.tokens, self.settings.allow_tokens),
             judge=self.judge,
             guard=TransactionGuard(self.guard_policy),
             clock=self.clock,
-            policy=policy,
+            policy=self.executor_policy,
             owner=owner,
             watch=watch or unwatched,
         )

@@ -19,8 +19,8 @@ from sniperforge.shared.queue import KEY_PREFIX, connect_redis, unavailable
 if TYPE_CHECKING:
     from redis import Redis
 
+    from sniperforge.trading.executor import Executor
     from sniperforge.trading.progress import Progress
-    from sniperforge.trading.trade_executor import TradeExecutor
 
 RING_AGAIN_AFTER = timedelta(seconds=10)
 """How long the sweep leaves a trade alone that it rang for. A wiped Redis only makes it ring more."""
@@ -46,9 +46,9 @@ class WorkerContext:
         self._signed: dict[Queue, float] = {}
 
     @property
-    def executor(self) -> TradeExecutor:
+    def executor(self) -> Executor:
         """This thread's executor: its name in leases is its own."""
-        found: TradeExecutor | None = getattr(self._mine, "executor", None)
+        found: Executor | None = getattr(self._mine, "executor", None)
         if found is None:
             owner = f"{self.node}-{threading.get_ident()}"
             found = self._mine.executor = self.services.executor(owner=owner, watch=_log_step)

@@ -11,8 +11,8 @@ from sniperforge.domain.intent import AttemptState, IntentState
 from sniperforge.errors import OutcomeUnknownError, RetryableError
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.store import Books, Store
+from sniperforge.trading.executor import Executor
 from sniperforge.trading.executor_policy import Standing
-from sniperforge.trading.trade_executor import TradeExecutor
 
 LIMIT = 1_000
 """How many trades of each kind are looked at in one sweep; the next one finds the others."""
@@ -72,7 +72,7 @@ def due_trades(books: Books, now: datetime, *, final_after: timedelta) -> tuple[
 
 
 def carry_on(
-    executor: TradeExecutor,
+    executor: Executor,
     clock: Clock,
     intent: IntentId,
     *,
@@ -98,7 +98,7 @@ def carry_on(
         clock.sleep(pause)
 
 
-def settle(executor: TradeExecutor, clock: Clock, intents: Sequence[IntentId], *, within: timedelta) -> SweepResult:
+def settle(executor: Executor, clock: Clock, intents: Sequence[IntentId], *, within: timedelta) -> SweepResult:
     """Ring for each of these trades, as often as it is worth it, until all are settled or time is up.
 
     Books and nodes that are away for a moment are waited for.
@@ -127,7 +127,7 @@ def settle(executor: TradeExecutor, clock: Clock, intents: Sequence[IntentId], *
     return SweepResult(tuple(settled_ones), tuple(wake))
 
 
-def look_again_at_the_dead(executor: TradeExecutor, store: Store, clock: Clock) -> int:
+def look_again_at_the_dead(executor: Executor, store: Store, clock: Clock) -> int:
     """Ask once more about every transaction that was proven dead and is still watched (rule *controls*).
 
     Returns:

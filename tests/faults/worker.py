@@ -23,9 +23,9 @@ from sniperforge.bootstrap import Services
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import IntentState, TradeIntent
 from sniperforge.errors import SniperForgeError, StorageBusyError
+from sniperforge.trading.executor import Executor
 from sniperforge.trading.executor_policy import TradeRequest
 from sniperforge.trading.progress import Progress, Step
-from sniperforge.trading.trade_executor import TradeExecutor
 from tests.faults.world import TIMES_FASTER, World
 
 _LOOK_S = 0.005
@@ -141,7 +141,7 @@ class _Saboteur:
                 os.kill(os.getpid(), signal.SIGKILL if mishap.how == "kill" else signal.SIGSTOP)
 
 
-def _drive(executor: TradeExecutor, order: WorkOrder, report: _Report, until: float) -> None:
+def _drive(executor: Executor, order: WorkOrder, report: _Report, until: float) -> None:
     undecided = list(order.requests)
     next_decision = 0.0
     due: dict[IntentId, float] = {}
@@ -159,7 +159,7 @@ def _drive(executor: TradeExecutor, order: WorkOrder, report: _Report, until: fl
             time.sleep(max(0.0, min(_LOOK_S, min(due.values(), default=next_decision) - time.monotonic())))
 
 
-def _decide(executor: TradeExecutor, request: TradeRequest, report: _Report) -> TradeIntent | None:
+def _decide(executor: Executor, request: TradeRequest, report: _Report) -> TradeIntent | None:
     try:
         return executor.decide(request)
     except SniperForgeError as error:
@@ -168,7 +168,7 @@ def _decide(executor: TradeExecutor, request: TradeRequest, report: _Report) -> 
         return None
 
 
-def _ring(executor: TradeExecutor, intent: IntentId, due: dict[IntentId, float], report: _Report) -> None:
+def _ring(executor: Executor, intent: IntentId, due: dict[IntentId, float], report: _Report) -> None:
     try:
         standing = executor.advance(intent)
     except SniperForgeError as error:
