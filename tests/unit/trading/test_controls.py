@@ -8,13 +8,14 @@ import pytest
 
 from sniperforge.domain.intent import ExposureEffect
 from sniperforge.domain.money import Signature
-from sniperforge.errors import InvalidInputError
+from sniperforge.errors import ConflictError, InvalidInputError
 from sniperforge.ports.records import Attribution, KnownTransaction, Severity, TradingMode
 from sniperforge.ports.store import Store
 from sniperforge.trading.controls import Controls, stop_reason
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.records import WALLET, a_wallet
 from tests.fakes.store import FakeStore
+from tests.fakes.trading_world import TradingWorld, raising
 
 ENTRY, EXIT = ExposureEffect.ENTRY, ExposureEffect.EXIT
 
@@ -96,6 +97,38 @@ def test_a_halt_needs_a_reason(store: Store, reason: str | None) -> None:
 def test_a_wallet_that_is_not_in_the_books_cannot_be_halted() -> None:
     with pytest.raises(InvalidInputError, match="do not know"):
         controls(FakeStore()).change_wallet(WALLET, TradingMode.HALTED, reason="x", by="alice")
+
+
+def test_a_halt_does_not_lose_against_changes_of_something_else_at_the_same_time() -> None:
+    world = TradingWorld()
+    left = 4
+
+    def somebody_was_quicker(place: str) -> None:
+        nonlocal left
+        if place == "committing" and left:
+            left -= 1
+            raise ConflictError("somebody changed it")
+
+    world.points.on = somebody_was_quicker
+    person = Controls(store=world.store, clock=world.clock)
+
+    assert person.change_system(TradingMode.HALTED, reason="x", by="alice").mode is TradingMode.HALTED
+    assert len(world.events("control.halted")) == 1
+
+
+def test_a_halt_that_keeps_losing_says_so() -> None:
+    world = TradingWorld()
+    world.points.always("committing", raising(ConflictError("somebody changed it")))
+
+    with pytest.raises(ConflictError, match="somebody changed it"):
+        Controls(store=world.store, clock=world.clock).change_system(TradingMode.HALTED, reason="x", by="alice")
+
+
+def test_a_wallet_that_nobody_adopted_is_stopped_by_the_system_alone() -> None:
+    store = FakeStore()
+    assert stops(store, ENTRY) is None
+    controls(store).change_system(TradingMode.HALTED, reason="tea time", by="alice")
+    assert "tea time" in (stops(store, ENTRY) or "")
 
 
 def found(store: Store, name: str, attribution: Attribution, *, at: datetime) -> None:

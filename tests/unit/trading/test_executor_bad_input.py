@@ -45,6 +45,7 @@ def nothing_was_signed(world: TradingWorld) -> bool:
         ({"output_mint": USDC}, "both are the same"),
         ({"max_slippage_bps": 0}, "max_slippage_bps: 0"),
         ({"max_slippage_bps": 10_001}, "max_slippage_bps: 10001"),
+        ({"max_cost_bps": 0}, "max_cost_bps: 0 is not between"),
         ({"min_out_per_input": Decimal(0)}, "is not above zero"),
         ({"deadline": timedelta(0)}, "passed already"),
     ],
