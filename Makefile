@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test lint types imports docs docs-check faults sandbox program lock format clean
+.PHONY: help venv check test lint types imports docs docs-check faults sandbox devnet program lock format clean
 
 help:  ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,11 @@ faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every cr
 
 sandbox: venv  ## serve a local Solana and Jupiter with a funded demo wallet
 	$(BIN)/sniperforge sandbox
+
+DEVNET_HOME ?= $(HOME)/.sniperforge-devnet
+
+devnet: venv  ## send one transaction of our own on devnet (needs the network and a funded wallet; never in CI)
+	SNIPERFORGE_NETWORK=devnet $(BIN)/sniperforge --home $(DEVNET_HOME) devnet-check
 
 program: venv  ## rebuild the sandbox's pool program (installs ziglang, 100 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[program]'

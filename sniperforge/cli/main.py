@@ -13,6 +13,7 @@ from sniperforge import __version__
 from sniperforge.cli import (
     books,
     control,
+    devnet,
     doctor,
     logs,
     portfolio,
@@ -34,7 +35,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (sandbox, wallet, doctor, quote, trade, trades, portfolio, logs, control, books, recover, services):
+for module in (
+    sandbox,
+    wallet,
+    doctor,
+    quote,
+    trade,
+    trades,
+    portfolio,
+    logs,
+    control,
+    books,
+    recover,
+    services,
+    devnet,
+):
     module.register(app)
 
 
