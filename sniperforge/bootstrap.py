@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from sniperforge.shared.queue import CeleryQueue
     from sniperforge.shared.solana.pyth import PythOracle
     from sniperforge.shared.solana.rpc import SolanaChain
-    from sniperforge.shared.tokens import TokenDirectory
+    from sniperforge.shared.tokens import TokenDirectory, TradableTokens
     from sniperforge.shared.wallet_manager import WalletManager
+    from sniperforge.strategies.registry import StrategyRegistry
     from sniperforge.trading.executor import Executor
     from sniperforge.trading.executor_policy import ExecutorPolicy
+    from sniperforge.trading.plan_desk import PlanDesk
     from sniperforge.trading.price_judge import PriceJudge
     from sniperforge.trading.progress import Watch
     from sniperforge.trading.reconciler import Reconciler
+    from sniperforge.trading.strategy_executor import StrategyExecutor
     from sniperforge.trading.transaction_guard import GuardPolicy
 
 
@@ -127,6 +130,13 @@ class Services:
         from sniperforge.shared.tokens import TokenDirectory
 
         return TokenDirectory(self.exchange, self.chain, clock=self.clock, network=self.settings.network)
+
+    @cached_property
+    def tradable_tokens(self) -> TradableTokens:
+        """Decimals of tokens, and whether they may be traded."""
+        from sniperforge.shared.tokens import TradableTokens
+
+        return TradableTokens(self.tokens, self.settings.allow_tokens)
 
     @cached_property
     def engine(self) -> Engine:
@@ -253,7 +263,6 @@ class Services:
             owner: Who works, for leases; unique per process and thread.
             watch: Told of every step.
         """
-        from sniperforge.shared.tokens import TradableTokens
         from sniperforge.trading.progress import unwatched
         from sniperforge.trading.trade_executor import TradeExecutor
         from sniperforge.trading.transaction_guard import TransactionGuard
@@ -264,13 +273,48 @@ class Services:
             exchange=self.exchange,
             codec=self.codec,
             signer=self.wallets,
-            tokens=TradableTokens(self.tokens, self.settings.allow_tokens),
+            tokens=self.tradable_tokens,
             judge=self.judge,
             guard=TransactionGuard(self.guard_policy),
             clock=self.clock,
             policy=self.executor_policy,
             owner=owner,
             watch=watch or unwatched,
+        )
+
+    @cached_property
+    def strategies(self) -> StrategyRegistry:
+        """Every strategy that is installed."""
+        from sniperforge.strategies.registry import StrategyRegistry
+
+        return StrategyRegistry()
+
+    @cached_property
+    def plan_desk(self) -> PlanDesk:
+        """Where plans are made, paused, resumed and stopped."""
+        from sniperforge.trading.plan_desk import PlanDesk
+
+        return PlanDesk(
+            store=self.store,
+            clock=self.clock,
+            tokens=self.tradable_tokens,
+            policy=self.executor_policy,
+            registry=self.strategies,
+        )
+
+    def strategy_executor(self) -> StrategyExecutor:
+        """What decides rounds of plans."""
+        from sniperforge.trading.pair_price import JudgedPrices
+        from sniperforge.trading.strategy_executor import StrategyExecutor
+
+        return StrategyExecutor(
+            store=self.store,
+            clock=self.clock,
+            tokens=self.tradable_tokens,
+            prices=JudgedPrices(store=self.store, chain=self.chain, judge=self.judge),
+            policy=self.executor_policy,
+            queue=self.queue,
+            registry=self.strategies,
         )
 
     def close(self) -> None:

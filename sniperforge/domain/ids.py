@@ -33,9 +33,9 @@ def _key(*parts: str | int) -> IntentKey:
     return IntentKey(":".join(str(part) for part in parts))
 
 
-def dca_key(plan_id: str, occurrence: int) -> IntentKey:
-    """Key of one occurrence of a DCA plan."""
-    return _key("dca", plan_id, occurrence)
+def round_key(kind: str, plan_id: str, occurrence: int) -> IntentKey:
+    """Key of one round of a plan, e.g. `dca:weekly-sol:42`. `kind` is the strategy's name in the registry."""
+    return _key(kind, plan_id, occurrence)
 
 
 def order_key(order_id: str, leg: str, firing: int) -> IntentKey:

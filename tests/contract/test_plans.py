@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import dca_key, intent_id
+from sniperforge.domain.ids import intent_id, round_key
 from sniperforge.domain.intent import TradeIntent
 from sniperforge.domain.money import Address
 from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransitionError, StorageError
@@ -49,7 +49,7 @@ def found(store: Store, plan_id: str = "weekly-sol") -> Plan:
 
 
 def a_round_of(plan: Plan, occurrence: int) -> TradeIntent:
-    key = dca_key(plan.id, occurrence)
+    key = round_key(plan.kind, plan.id, occurrence)
     return replace(an_intent(), id=intent_id(key), key=key, plan_id=plan.id, occurrence=occurrence)
 
 

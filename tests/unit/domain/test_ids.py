@@ -13,17 +13,17 @@ from sniperforge.domain.ids import (
     IntentKey,
     attempt_id,
     cli_key,
-    dca_key,
     intent_id,
     maintenance_key,
     order_key,
+    round_key,
 )
 from sniperforge.errors import InvalidInputError
 
 parts = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64)
 counts = st.integers(0, 2**63)
 decisions = st.one_of(
-    st.tuples(st.just(dca_key), parts, counts),
+    st.tuples(st.just(round_key), st.sampled_from(["dca", "grid"]), parts, counts),
     st.tuples(st.just(order_key), parts, parts, counts),
     st.tuples(st.just(cli_key), parts),
     st.tuples(st.just(maintenance_key), parts, parts, counts),
@@ -45,8 +45,8 @@ def test_keys_and_ids_are_equal_exactly_when_the_decisions_are(
 
 
 def test_ids_are_the_same_on_every_machine_and_for_ever() -> None:
-    assert dca_key("weekly-sol", 42) == "dca:weekly-sol:42"
-    assert intent_id(dca_key("weekly-sol", 42)) == "bwhz7who2quizs2glzgxsplq"
+    assert round_key("dca", "weekly-sol", 42) == "dca:weekly-sol:42"
+    assert intent_id(round_key("dca", "weekly-sol", 42)) == "bwhz7who2quizs2glzgxsplq"
     assert attempt_id(IntentId("abc"), 2) == "abc-2"
 
 
@@ -65,7 +65,7 @@ def test_a_part_that_could_blur_two_keys_is_refused(part: str) -> None:
     with pytest.raises(InvalidInputError):
         cli_key(part)
     with pytest.raises(InvalidInputError):
-        dca_key(part, 1)
+        round_key("dca", part, 1)
     with pytest.raises(InvalidInputError):
         order_key(part, "leg", 1)
     with pytest.raises(InvalidInputError):
@@ -78,6 +78,6 @@ def test_a_part_that_could_blur_two_keys_is_refused(part: str) -> None:
 
 def test_negative_occurrences_and_attempts_before_the_first_are_refused() -> None:
     with pytest.raises(InvalidInputError):
-        dca_key("plan", -1)
+        round_key("dca", "plan", -1)
     with pytest.raises(InvalidInputError):
         attempt_id(IntentId("abc"), 0)

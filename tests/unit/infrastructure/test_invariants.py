@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import IntentKey, attempt_id, dca_key, intent_id
+from sniperforge.domain.ids import IntentKey, attempt_id, intent_id, round_key
 from sniperforge.domain.intent import Attempt, AttemptState, FillState, IntentState
 from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Mint, Signature
 from sniperforge.errors import InvalidInputError, NodeBehindError, NodeUnavailableError, ProtocolError
@@ -384,7 +384,7 @@ def test_i6_an_id_that_is_not_its_keys_is_named() -> None:
 def test_i6_one_occurrence_decided_under_two_spellings_is_named() -> None:
     world = AuditWorld()
     with world.store.write() as books:
-        for key in (dca_key("weekly", 7), IntentKey("dca:weekly:007")):
+        for key in (round_key("dca", "weekly", 7), IntentKey("dca:weekly:007")):
             books.intents.add(an_intent(wallet=world.wallet, key=key, id=intent_id(key)))
     world.settle()
     (violation,) = world.check().violations

@@ -1,0 +1,1 @@
+"""Strategies: pure functions from what is known to what is decided. No I/O, no clock; pydantic for their settings."""
