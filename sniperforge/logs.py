@@ -84,12 +84,13 @@ class _Redactor:
         return text
 
 
-def configure_logging(settings: Settings, *, role: str) -> None:
+def configure_logging(settings: Settings, *, role: str, on_stderr: bool = True) -> None:
     """Send structlog and the standard library's logging to the home's log file and to standard error.
 
     Args:
         settings: The settings in force (`log_level`, `log_format`, `home`).
         role: What this process is ("cli", "worker", ...), written on every line.
+        on_stderr: False for a process that draws on its terminal: then the file alone is written.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -123,7 +124,8 @@ def configure_logging(settings: Settings, *, role: str) -> None:
         root.removeHandler(old)
         old.close()
     root.addHandler(file_handler)
-    root.addHandler(screen_handler)
+    if on_stderr:
+        root.addHandler(screen_handler)
     root.setLevel(settings.log_level.upper())
     for chatty in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -23,6 +23,7 @@ from sniperforge.cli import (
     services,
     trade,
     trades,
+    up,
     wallet,
 )
 from sniperforge.errors import SniperForgeError
@@ -36,6 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 for module in (
+    up,
     sandbox,
     wallet,
     doctor,

@@ -62,7 +62,7 @@ class PortBook:
         self._kept: dict[str, int] = {
             name: port for name, port in kept.items() if isinstance(port, int) and 0 < port < 65_536
         }
-        self._given: set[int] = set()
+        self._given: dict[str, int] = {}
 
     def take(self, name: str, *, preferred: int | None = None) -> int:
         """A free port for this service: the preferred one, the one of last time, or any.
@@ -73,8 +73,9 @@ class PortBook:
         chance = random.SystemRandom()
         candidates = [preferred, self._kept.get(name), *(chance.randint(_LOWEST, _HIGHEST) for _ in range(_TRIES))]
         for port in candidates:
-            if port is not None and port not in self._given and is_free(port):
-                self._given.add(port)
+            others = {given for other, given in self._given.items() if other != name}
+            if port is not None and port not in others and is_free(port):
+                self._given[name] = port
                 self._kept[name] = port
                 write_private(self._path, json.dumps(self._kept, indent=2, sort_keys=True) + "\n")
                 return port

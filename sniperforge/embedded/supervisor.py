@@ -54,8 +54,21 @@ def _at_once(_pid: int) -> bool:
     return True
 
 
-def _never_stuck() -> str | None:
+def _never_stuck(_pid: int) -> str | None:
     return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """How a service is started.
+
+    Attributes:
+        command: Program and arguments. No secrets: everybody may read them.
+        environment: All of its environment.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,23 +77,21 @@ class ServiceSpec:
 
     Attributes:
         name: Names it on the screen and its output file.
-        command: Makes the command line for each start. No secrets.
-        environment: All of its environment.
+        launch: How, asked anew for each start.
         stop_turn: Services of a lower turn are stopped first.
         grace_s: How long it may take to end when asked to, before it is killed.
         may_start: Whether its first start may happen yet.
         is_ready: Whether the process of this id does its work. Asked at every tick, so it must be quick.
-        stuck: Why a running one must be started again, None while all is well. Quick, too.
+        stuck: Why the running process of this id must be started again, None while all is well. Quick, too.
     """
 
     name: str
-    command: Callable[[], Sequence[str]]
-    environment: Mapping[str, str]
+    launch: Callable[[], Launch]
     stop_turn: int
     grace_s: float = 10.0
     may_start: Callable[[], bool] = lambda: True
     is_ready: Callable[[int], bool] = _at_once
-    stuck: Callable[[], str | None] = _never_stuck
+    stuck: Callable[[int], str | None] = _never_stuck
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,17 +239,18 @@ class Supervisor:
         elif one.state is ServiceState.RUNNING:
             if now - one.since > QUIET_S:
                 one.failures, one.last_words = 0, ""
-            why = one.spec.stuck()
+            why = one.spec.stuck(one.process.pid)
             if why is not None:
                 self._say(f"{one.spec.name} {why}: ended", warning=True)
                 # Not SIGTERM: what is stuck does not listen.
                 one.process.kill()
 
     def _start(self, one: _Service, now: float) -> None:
+        launch = one.spec.launch()
         try:
             one.process = ChildProcess(
-                one.spec.command(),
-                one.spec.environment,
+                launch.command,
+                launch.environment,
                 self._output_dir / f"{one.spec.name}.out",
                 inherited=self._inherited,
             )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sniperforge.embedded.supervisor import ServiceSpec, ServiceState, ServiceStatus, Supervisor
+from sniperforge.embedded.supervisor import Launch, ServiceSpec, ServiceState, ServiceStatus, Supervisor
 from tests.fakes.clock import FakeClock
 
 WITHIN_S = 10.0
@@ -21,8 +21,7 @@ def script(name: str, text: str, **how: object) -> ServiceSpec:
     fields: dict[str, object] = {"stop_turn": 0, "grace_s": 5.0, **how}
     return ServiceSpec(
         name=name,
-        command=lambda: ("/bin/sh", "-c", text),
-        environment={"PATH": os.environ["PATH"]},
+        launch=lambda: Launch(command=("/bin/sh", "-c", text), environment={"PATH": os.environ["PATH"]}),
         **fields,  # type: ignore[arg-type]
     )
 

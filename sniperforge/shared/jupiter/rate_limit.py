@@ -144,6 +144,10 @@ class RequestBudget:
         """
         return self._on_ledger(lambda ledger, percent: self._forecast(ledger, percent, lane, bucket, calls))
 
+    def left(self, bucket: Bucket) -> tuple[int, int]:
+        """Calls that may still be made in this window, and how many it holds; for people to look at."""
+        return self._on_ledger(lambda ledger, percent: self._left(ledger, percent, bucket))
+
     def answered(self, permit: Permit, *, refused: bool, remaining: int | None, reset: datetime | None) -> None:
         """Tell the budget what Jupiter answered to the call that `permit` allowed.
 
@@ -191,6 +195,12 @@ class RequestBudget:
         closed_s = max(0.0, (ledger.closed_until(key) or 0.0) - self._now())
         left_for_later = max(0, calls - (limit - ledger.used(key, limit, window_s)))
         return closed_s + -(-left_for_later // limit) * window_s
+
+    def _left(self, ledger: Ledger, percent: int, bucket: Bucket) -> tuple[int, int]:
+        key, limit = self._key(bucket), self._limit(percent, Lane.EXIT, bucket)
+        if (ledger.closed_until(key) or 0.0) > self._now():
+            return 0, limit
+        return limit - ledger.used(key, limit, self._limits.window_s), limit
 
     def _limit(self, percent: int, lane: Lane, bucket: Bucket) -> int:
         """How many calls of this lane the window may hold."""

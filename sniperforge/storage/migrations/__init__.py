@@ -45,7 +45,7 @@ def check_schema(engine: Engine) -> None:
     revision = current_revision(engine)
     if revision is None:
         raise StorageError("the database has no tables yet", subject=BOOKS, fix="Run `sniperforge books-upgrade`")
-    _refuse_newer(revision)
+    refuse_newer(revision)
     if revision != head_revision():
         raise StorageError(
             f"the schema is at {revision}, this program needs {head_revision()}",
@@ -69,7 +69,7 @@ def upgrade(engine: Engine) -> None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _UPGRADE_LOCK})
         revision = _revision(connection)
         if revision is not None:
-            _refuse_newer(revision)
+            refuse_newer(revision)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -78,7 +78,12 @@ def _revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _refuse_newer(revision: str) -> None:
+def refuse_newer(revision: str) -> None:
+    """Make sure that this program knows this revision.
+
+    Raises:
+        StorageError: It does not: a newer program made it.
+    """
     if revision not in {script.revision for script in _scripts().walk_revisions()}:
         raise StorageError(
             f"the schema is at {revision}, which this program does not know: a newer one made it",

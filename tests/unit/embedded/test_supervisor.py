@@ -85,7 +85,7 @@ def test_a_service_that_never_answers_is_started_again(tmp_path: Path) -> None:
 
 def test_a_service_that_is_stuck_is_killed_even_if_it_is_stopped_and_started_again(tmp_path: Path) -> None:
     stuck = tmp_path / "stuck"
-    service = script("worker", "kill -STOP $$", stuck=lambda: "takes nothing" if stuck.exists() else None)
+    service = script("worker", "kill -STOP $$", stuck=lambda _pid: "takes nothing" if stuck.exists() else None)
     with tiny_stack(tmp_path, [service]) as stack:
         before = stack.until_state("worker", ServiceState.RUNNING).pid
         stuck.touch()
