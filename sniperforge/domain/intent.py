@@ -161,10 +161,14 @@ class ExposureEffect(StrEnum):
 
 
 class SendPath(StrEnum):
-    """How a transaction is made and sent: Jupiter's /order and /execute, or /build and our own senders."""
+    """How a transaction is made and sent: Jupiter's /order and /execute, or /build and our own senders, or not at all.
+
+    `PAPER`: nothing is made, signed or sent; a live quote counts as what the chain did.
+    """
 
     MANAGED = "managed"
     ROUTER = "router"
+    PAPER = "paper"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +226,7 @@ class Attempt:
         signed_transaction: The exact bytes; sending again always means these.
         quoted_last_valid_block_height: What the API said; alone it may be empty or too low.
         bound_block_height: Our own bound on its life: max(quoted, h + 150), h being the height at which our node
-            called the blockhash valid. None only for a nonce-bound transaction, which never expires.
+            called the blockhash valid. None only for a nonce-bound transaction, which never expires, and on paper.
         checked_block_height: That h.
         control_signature: A finalized signature from before the attempt; absence of ours counts only in an answer
             that knows this one.

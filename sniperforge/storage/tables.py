@@ -202,7 +202,9 @@ attempts = _table(
     _string("death_proof", null=True),
     _time("watch_until", null=True),
     CheckConstraint("(nonce_account IS NULL) = (nonce_value IS NULL)", name="nonce_has_value"),
-    CheckConstraint("nonce_account IS NOT NULL OR bound_block_height IS NOT NULL", name="bound_or_nonce"),
+    CheckConstraint(
+        "nonce_account IS NOT NULL OR bound_block_height IS NOT NULL OR path = 'paper'", name="bound_or_nonce"
+    ),
     UniqueConstraint("intent_id", "number"),
     _partial("uq_attempts_one_live", "intent_id", where=f"nonce_account IS NULL AND {LIVE}", unique=True),
     _partial("ix_attempts_live", "created_at", where=LIVE),

@@ -22,6 +22,7 @@ from sniperforge.domain.intent import (
     IntentKind,
     IntentState,
     MaintenancePurpose,
+    SendPath,
 )
 from sniperforge.domain.money import MAX_RAW, WSOL_MINT, Address, Mint, Signature
 from sniperforge.domain.portfolio import Position
@@ -352,6 +353,16 @@ def test_an_attempt_has_a_bound_or_a_nonce(store: Store) -> None:
 
     with pytest.raises(InvalidInputError), store.write() as books:
         books.attempts.add(an_attempt(an_intent(), bound_block_height=None))
+
+
+def test_an_attempt_on_paper_needs_neither(store: Store) -> None:
+    on_paper = an_attempt(an_intent(), path=SendPath.PAPER, bound_block_height=None)
+    with store.write() as books:
+        books.intents.add(an_intent())
+        books.attempts.add(on_paper)
+
+    with store.read() as books:
+        assert books.attempts.get(on_paper.id) == on_paper
 
 
 @pytest.mark.parametrize("state", sorted(LIVE_ATTEMPT_STATES))

@@ -21,6 +21,7 @@ from sniperforge.domain.intent import (
     FillState,
     IntentKind,
     IntentState,
+    SendPath,
     TradeIntent,
 )
 from sniperforge.domain.money import Address, Mint, Signature
@@ -129,7 +130,8 @@ class FakeAttempts(Part):
             same_nonce = attempt.nonce_account is not None and bound_to == (other.nonce_account, other.nonce_value)
             if other.number == attempt.number or (other.state in LIVE_ATTEMPT_STATES and not same_nonce):
                 self._transaction.fail(ConflictError("another attempt stands in the way", subject=attempt.id))
-        if attempt.nonce_account is None and attempt.bound_block_height is None:
+        on_paper = attempt.path is SendPath.PAPER
+        if attempt.nonce_account is None and attempt.bound_block_height is None and not on_paper:
             self._transaction.fail(InvalidInputError("neither a bound nor a nonce", subject=attempt.id))
         self._transaction.insert(self._data.attempts, attempt.id, attempt, "signature")
 
