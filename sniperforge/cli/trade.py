@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_UP, Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sniperforge.cli.common import open_services, print_json, this_process
+from sniperforge.cli.follow import Steps, follow, ring
 from sniperforge.domain.money import Bps, parse_units
 from sniperforge.errors import InvalidInputError
 
@@ -21,10 +20,15 @@ if TYPE_CHECKING:
     from sniperforge.shared.tokens import ResolvedToken
     from sniperforge.trading.executor_policy import TradeRequest
     from sniperforge.trading.progress import Progress
+    from sniperforge.trading.trade_report import TradeReport
 
 TWINS_WITHIN = timedelta(minutes=1)
 """A trade that looks like one decided this recently is asked about first."""
 
+CALLS_TO_SIGN = 2
+"""What a trade asks of Jupiter's main budget before it is signed: prices and an order."""
+
+_WORTH_SAYING_S = 3.0
 _INTERRUPTED = 130
 _UP = Context(prec=28, rounding=ROUND_UP)
 
@@ -54,74 +58,96 @@ def trade(
         bool, typer.Option("--exit", help="It reduces exposure: wider cap, and allowed while entries are stopped.")
     ] = False,
     inline: Annotated[bool, typer.Option("--inline", help="Carry it to its end in this process.")] = False,  # noqa: FBT002
+    wait: Annotated[bool, typer.Option("--wait", help="Stay and show what the workers do with it.")] = False,  # noqa: FBT002
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask about a trade that looks like the last.")] = False,  # noqa: FBT002
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Swap one token for another: exactly once, or provably not at all."""
-    if not inline:
-        raise InvalidInputError(
-            "there is no queue yet that could take it; it comes with `sniperforge up`",
-            subject="trade",
-            fix="Add --inline to carry it to its end in this process",
-        )
-    from sniperforge.trading.executor_policy import Until
-    from sniperforge.trading.trade_report import read_report
-
+    """Swap one token for another: exactly once, or provably not at all. Workers do it, unless --inline."""
     services = open_services()
+    _somebody_works(services, inline=inline, wait=wait)
     request = _request(services, from_token, to_token, amount, wallet, slippage_bps, limit, token, is_exit=is_exit)
     _ready(services, request, yes=yes)
-    steps = _Steps(services.clock.monotonic, silent=json_output)
-    executor = services.executor(owner=this_process(), watch=steps)
+    _say_the_wait(services, request)
     try:
-        intent = executor.decide(request)
-        if not json_output:
-            typer.echo(f"trade {intent.id}")
-        intent = executor.run(intent.id, until=Until.SETTLED)
+        if inline:
+            report, told = _run_here(services, request, silent=json_output)
+        else:
+            report, told = _leave_to_workers(services, request, wait=wait, silent=json_output)
     except KeyboardInterrupt:
-        _say_what_goes_on(services, request)
+        _say_what_goes_on(services, request, inline=inline)
         raise typer.Exit(_INTERRUPTED) from None
-    report = read_report(services.store, intent.id)
     from sniperforge.cli.trades import as_json, names_for, result_lines
 
     if json_output:
-        print_json(as_json(report) | {"steps": steps.taken})
-    else:
+        print_json(as_json(report) | told)
+    elif report.settled:
         typer.echo("\n".join(result_lines(report, names_for(services, [report]))))
-    _exit_by(intent)
+    else:
+        typer.echo(f"workers carry it on; `sniperforge trade-show {report.intent.id}` tells where it stands")
+    if report.settled:
+        _exit_by(report.intent)
 
 
-@dataclass
-class _Steps:
-    """Shows each step with the seconds since the decision, and keeps them."""
-
-    monotonic: Callable[[], float]
-    silent: bool
-    started: float = field(init=False)
-    taken: list[dict[str, Any]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.started = self.monotonic()
-
-    def __call__(self, progress: Progress) -> None:
-        seconds = f"{self.monotonic() - self.started:.3f}"
-        self.taken.append(
-            {"trade": progress.intent_id, "seconds": seconds, "step": progress.step.value, "text": progress.text}
+def _somebody_works(services: Services, *, inline: bool, wait: bool) -> None:
+    if inline and wait:
+        raise InvalidInputError("--inline and --wait: give one of them", subject="trade")
+    if not inline and services.settings.redis_url is None:
+        raise InvalidInputError(
+            "nothing was decided: no stack runs on this home, so nobody would carry it on",
+            subject="trade",
+            fix="Start one with `sniperforge up`, or add --inline to carry it to its end in this process",
         )
-        if self.silent:
-            return
-        try:
-            typer.echo(f"{seconds:>9}  {progress.step.value:<10} {progress.text}")
-        except OSError:
-            # Whoever read along has gone (`| head`), and what watches a trade must not raise: it goes on unseen.
-            self.silent = True
 
 
-def _say_what_goes_on(services: Services, request: TradeRequest) -> None:
+def _run_here(services: Services, request: TradeRequest, *, silent: bool) -> tuple[TradeReport, dict[str, Any]]:
+    """Decide and carry to the end in this process."""
+    from sniperforge.trading.executor_policy import Until
+    from sniperforge.trading.trade_report import read_report
+
+    steps, started = Steps(silent=silent), services.clock.monotonic()
+
+    def watch(progress: Progress) -> None:
+        seconds = services.clock.monotonic() - started
+        steps.show(progress.intent_id, seconds, progress.step.value, progress.text)
+
+    executor = services.executor(owner=this_process(), watch=watch)
+    intent = _decided(executor.decide(request), silent=silent)
+    intent = executor.run(intent.id, until=Until.SETTLED)
+    return read_report(services.store, intent.id), {"steps": steps.taken}
+
+
+def _leave_to_workers(
+    services: Services, request: TradeRequest, *, wait: bool, silent: bool
+) -> tuple[TradeReport, dict[str, Any]]:
+    """Decide, commit, ring; then follow it if asked."""
+    from sniperforge.trading.trade_report import read_report
+
+    intent = _decided(services.executor(owner=this_process()).decide(request), silent=silent)
+    rung = ring(services, intent)
+    if not wait:
+        return read_report(services.store, intent.id), {"rung": rung}
+    steps = Steps(silent=silent)
+    return follow(services, intent.id, steps), {"rung": rung, "steps": steps.taken}
+
+
+def _decided(intent: TradeIntent, *, silent: bool) -> TradeIntent:
+    if not silent:
+        typer.echo(f"trade {intent.id}")
+    return intent
+
+
+def _say_what_goes_on(services: Services, request: TradeRequest, *, inline: bool) -> None:
     """After Ctrl-C: nothing is lost, and the person is told what goes on."""
     with services.store.read() as books:
         found = books.intents.get_by_key(request.key)
     if found is None:
         typer.echo("\nsniperforge: interrupted. Nothing was decided", err=True)
+    elif not inline:
+        typer.echo(
+            f"\nsniperforge: interrupted. Trade {found.id} goes on without you: `sniperforge trade-show {found.id}` "
+            f"tells where it stands, `sniperforge cancel {found.id}` asks for its end",
+            err=True,
+        )
     else:
         typer.echo(
             f"\nsniperforge: interrupted. Trade {found.id} is in the books, and what it signed may still land: "
@@ -216,6 +242,31 @@ def _ready(services: Services, request: TradeRequest, *, yes: bool) -> None:
     services.reconciler.adopt(services.wallets.find(request.wallet).name, request.wallet)
     if is_new and twin is not None and not yes:
         _ask_about(twin, services)
+
+
+def _say_the_wait(services: Services, request: TradeRequest) -> None:
+    """How long the request budget holds it back, if it does: a small plan has room for few trades a minute."""
+    from sniperforge.domain.intent import ExposureEffect, IntentState
+    from sniperforge.ports.exchange import Lane
+    from sniperforge.shared.jupiter.rate_limit import Bucket
+    from sniperforge.trading.sweep import LIMIT
+
+    with services.store.read() as books:
+        open_ones = (
+            *books.intents.in_state(IntentState.PENDING, LIMIT),
+            *books.intents.in_state(IntentState.EXECUTING, LIMIT),
+        )
+        signed = {attempt.intent_id for attempt in books.attempts.live(LIMIT)}
+    ahead = len({intent.id for intent in open_ones} - signed)
+    lane = Lane.EXIT if request.effect is ExposureEffect.EXIT else Lane.ENTRY
+    wait_s = services.budget.forecast_s(lane, Bucket.MAIN, CALLS_TO_SIGN * (ahead + 1))
+    if wait_s > _WORTH_SAYING_S:
+        others = f", with {ahead} ahead of it" if ahead else ""
+        typer.echo(
+            f"the request budget of plan {services.settings.jupiter_plan} holds it back for about {wait_s:.0f} s"
+            f"{others}; a larger jupiter_plan is faster",
+            err=True,
+        )
 
 
 def _ask_about(twin: TradeIntent, services: Services) -> None:
