@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Protocol
 
 from sniperforge.domain.intent import Attempt, Fill, FillState, TradeIntent
-from sniperforge.domain.money import WSOL_MINT, Address, Mint
-from sniperforge.ports.chain import LandedTransaction
+from sniperforge.domain.money import WSOL_MINT, Address, Mint, Signature
 from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerEntry, LedgerKind
 from sniperforge.trading.balances import WalletChange
 
@@ -20,9 +20,21 @@ OPENING = "opening"
 """Source of the ledger lines that no transaction made: what a wallet held when it came into the books."""
 
 
-def fill_of(
-    intent: TradeIntent, attempt: Attempt, landed: LandedTransaction, change: WalletChange, *, at: datetime
-) -> Fill:
+class Landing(Protocol):
+    """Where something landed, and under which id."""
+
+    @property
+    def signature(self) -> Signature:
+        """Its id, and the source of its lines."""
+        ...
+
+    @property
+    def slot(self) -> int:
+        """The slot of the change."""
+        ...
+
+
+def fill_of(intent: TradeIntent, attempt: Attempt, landed: Landing, change: WalletChange, *, at: datetime) -> Fill:
     """The provisional fill of a transaction that landed without error, read from its own balances.
 
     SOL and wSOL are one asset. A side that moved the other way than decided counts 0; its ledger lines tell the truth.
@@ -48,7 +60,7 @@ def fill_of(
 
 
 def ledger_lines(
-    landed: LandedTransaction,
+    landed: Landing,
     change: WalletChange,
     *,
     wallet: Address,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sniperforge.domain.ids import intent_id
-from sniperforge.domain.intent import IntentKind, IntentState, SendPath, TradeIntent
+from sniperforge.domain.intent import IntentKind, IntentState, TradeIntent
 from sniperforge.domain.money import checked_raw
 from sniperforge.errors import ConflictError, InvalidInputError
 from sniperforge.ports.records import Event, Severity
@@ -75,7 +75,7 @@ def _intent(request: TradeRequest, policy: ExecutorPolicy, now: datetime, epoch:
         input_mint=request.input_mint,
         output_mint=request.output_mint,
         input_amount_raw=request.input_raw,
-        path=SendPath.MANAGED,
+        path=policy.path,
         state=IntentState.PENDING,
         version=0,
         epoch=epoch,

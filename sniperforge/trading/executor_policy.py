@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sniperforge.domain.ids import IntentKey
-from sniperforge.domain.intent import ExposureEffect, TradeIntent
+from sniperforge.domain.intent import ExposureEffect, SendPath, TradeIntent
 from sniperforge.domain.money import Address, Mint
 
 BLOCKHASH_LIFE_BLOCKS = 150
@@ -35,6 +35,7 @@ class ExecutorPolicy:
         watch_for: How long an EXPIRED attempt is still asked about.
         large_trade_usd: From this value on a second node must agree that a transaction is dead.
         has_second_node: Whether one is configured.
+        path: How trades decided under this policy are carried out.
         excluded_routers: Routers whose orders cannot be signed: their id is not ours, or they cannot be read.
     """
 
@@ -53,6 +54,7 @@ class ExecutorPolicy:
     poll_every: timedelta = timedelta(milliseconds=400)
     repost_for: timedelta = timedelta(minutes=2)
     watch_for: timedelta = timedelta(days=1)
+    path: SendPath = SendPath.MANAGED
     excluded_routers: tuple[str, ...] = ("jupiterz", "dflow", "okx")
 
     def slippage_cap_bps(self, effect: ExposureEffect) -> int:

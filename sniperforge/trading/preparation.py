@@ -10,20 +10,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sniperforge.domain.ids import IntentId
-from sniperforge.domain.intent import ExposureEffect, TradeIntent
+from sniperforge.domain.intent import ExposureEffect, SendPath, TradeIntent
 from sniperforge.domain.money import WSOL_MINT, Address, Mint, Signature
 from sniperforge.domain.prices import Price
 from sniperforge.domain.transaction import DecodedTransaction
-from sniperforge.errors import InvalidInputError, NodeBehindError, NoRouteError, RetryableError
+from sniperforge.errors import InvalidInputError, NodeBehindError, RetryableError
 from sniperforge.ports.chain import AccountInfo, Chain, SigningView
 from sniperforge.ports.codec import TransactionCodec
-from sniperforge.ports.exchange import Exchange, Lane, Order, OrderRequest
+from sniperforge.ports.exchange import Exchange, Lane, Order
 from sniperforge.ports.store import Store
 from sniperforge.ports.tokens import TokenFacts
 from sniperforge.trading.executor_policy import BLOCKHASH_LIFE_BLOCKS, ExecutorPolicy
 from sniperforge.trading.funds import Balances, Need, free_raw
 from sniperforge.trading.price_judge import PriceJudge, Valuation
 from sniperforge.trading.progress import Step
+from sniperforge.trading.quoting import order_request, require_minimum, value_trade
 from sniperforge.trading.transaction_guard import TradeTerms, TransactionGuard, fee_lamports
 
 TOKEN_ACCOUNT_BYTES = 182
@@ -106,7 +107,17 @@ class Preparation:
         self._rents: dict[int, int] = {}
 
     def prepare(self, intent: TradeIntent) -> Prepared:
-        """A transaction for this intent that has passed everything."""
+        """A transaction for this intent that has passed everything.
+
+        Raises:
+            InvalidInputError: Among other reasons, because the trade was decided on paper and must stay there.
+        """
+        if intent.path is not SendPath.MANAGED:
+            raise InvalidInputError(
+                f"it was decided for the path {intent.path}, which is never signed here",
+                subject=intent.id,
+                fix="Keep the books of each mode apart: another database_url, or another home",
+            )
         lane = Lane.ENTRY if intent.effect is ExposureEffect.ENTRY else Lane.EXIT
         prices = self._judge.ask(intent.input_mint, intent.output_mint, lane=lane)
         self._reached(intent.id, Step.PRICED, "independent prices asked")
@@ -127,13 +138,7 @@ class Preparation:
         self._reached(intent.id, Step.VIEWED, f"valid at height {view.block_height} by {view.node}")
         account, *feeds = view.accounts
         valuation = self._value(intent, input_raw, prices, view, dict(zip(oracle, feeds, strict=True)))
-        if order.out_raw < valuation.min_out_raw:
-            raise NoRouteError(
-                f"the quote brings {order.out_raw} base units, the limit is {valuation.min_out_raw}",
-                subject="quote",
-                fix="A later quote may be better; or widen the trade's slippage cap",
-                observed=valuation.observed,
-            )
+        require_minimum(order, valuation)
         need = self._need(intent, input_raw, transaction)
         terms = self._terms(intent, valuation, need, view)
         self._guard.check_bytes(transaction, terms)
@@ -161,21 +166,8 @@ class Preparation:
         )
 
     def _order(self, intent: TradeIntent, input_raw: int, lane: Lane) -> tuple[Order, bytes]:
-        cap = self._judge.cap_bps(
-            intent.input_mint, intent.output_mint, effect=intent.effect, max_slippage_bps=intent.max_slippage_bps
-        )
         order = self._exchange.order(
-            OrderRequest(
-                input_mint=intent.input_mint,
-                output_mint=intent.output_mint,
-                amount_raw=input_raw,
-                taker=intent.wallet,
-                # Half of the cap: the minimum inside the swap is held against the whole cap, and venue fees and price
-                # impact need their share of it.
-                slippage_bps=max(1, cap // 2),
-                exclude_routers=self._policy.excluded_routers,
-            ),
-            lane=lane,
+            order_request(intent, input_raw, judge=self._judge, policy=self._policy, taker=intent.wallet), lane=lane
         )
         if order.transaction is None:
             raise _unbuildable(order)
@@ -189,22 +181,15 @@ class Preparation:
         view: SigningView,
         feeds: Mapping[Address, AccountInfo | None],
     ) -> Valuation:
-        pair = (intent.input_mint, intent.output_mint)
-        with self._store.read() as books:
-            seen = books.prices.newest({*pair, WSOL_MINT})
-        valuation = self._judge.judge(
+        valuation = value_trade(
+            intent,
+            input_raw,
+            store=self._store,
+            judge=self._judge,
+            tokens=self._tokens,
             quoted=prices,
-            accounts=feeds,
             slot=view.slot,
-            last_seen=seen,
-            input_mint=intent.input_mint,
-            output_mint=intent.output_mint,
-            input_decimals=self._tokens.decimals(intent.input_mint),
-            output_decimals=self._tokens.decimals(intent.output_mint),
-            input_raw=input_raw,
-            effect=intent.effect,
-            max_slippage_bps=intent.max_slippage_bps,
-            min_out_per_input=intent.min_out_per_input,
+            feeds=feeds,
         )
         worth = valuation.usd_per_input_unit * input_raw
         is_entry = intent.effect is ExposureEffect.ENTRY
