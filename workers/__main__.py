@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import logging
 import sys
+import warnings
 
 from celery import signals
+from celery.bin.celery import celery
+from celery.exceptions import CPendingDeprecationWarning
+from kombu.exceptions import KombuError
+from redis import RedisError
 
 from sniperforge.config import load_settings
 from sniperforge.errors import SniperForgeError
 from sniperforge.logs import configure_logging
+from sniperforge.shared.queue import unavailable
 
 _CHATTY = {
     "celery.app.trace": logging.CRITICAL,  # how each task ended is told by `ForgeTask`
     "celery.worker.strategy": logging.WARNING,
     "celery.beat": logging.WARNING,
-    "alembic.runtime.plugins": logging.WARNING,
+    "alembic": logging.WARNING,
 }
 
 
@@ -34,6 +40,8 @@ def main() -> int:
         configure_logging(settings, role=program)
         for name, level in _CHATTY.items():
             logging.getLogger(name).setLevel(level)
+        # Celery warns at each lost connection that a default of ours, set in `shared.queue`, will change.
+        warnings.simplefilter("ignore", CPendingDeprecationWarning)
         signals.setup_logging.connect(_leave_logging_alone)
         if program == "flower":
             from workers.flower import protect
@@ -41,8 +49,11 @@ def main() -> int:
             protect(settings)
         from workers.app import app
 
-        return int(app.start(sys.argv[1:]) or 0)
-    except SniperForgeError as error:
+        # Not `app.start`, which forgets the exit status.
+        celery.params[0].default = app
+        return int(celery.main(args=sys.argv[1:], standalone_mode=False) or 0)
+    except (SniperForgeError, RedisError, KombuError) as failure:
+        error = failure if isinstance(failure, SniperForgeError) else unavailable(failure)
         sys.stderr.write(f"sniperforge: {error}\n")
         return 1
 

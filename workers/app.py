@@ -12,10 +12,11 @@ from celery import Celery
 from beat_schedule import BEAT_SCHEDULE
 from sniperforge.config import load_settings
 from sniperforge.shared.queue import celery_settings
-from workers.tasks import health, trades
+from workers.delivery import give_back_nothing
+from workers.tasks import health, strategies, trades
 from workers.warm import Warm
 
-TASK_MODULES = (trades, health)
+TASK_MODULES = (trades, strategies, health)
 """Whatever they register is a task; nothing else is."""
 
 
@@ -23,6 +24,7 @@ def _configuration() -> dict[str, Any]:
     return celery_settings(load_settings()) | {"beat_schedule": BEAT_SCHEDULE}
 
 
+give_back_nothing()
 app = Celery("sniperforge")
 app.add_defaults(_configuration)
 app.steps["worker"].add(Warm)

@@ -22,6 +22,7 @@ from celery import Task, shared_task
 from sniperforge.errors import InvalidInputError, OutcomeUnknownError, RetryableError, TerminalError
 from sniperforge.ports.queue import Queue, TaskName
 from workers.context import WorkerContext
+from workers.delivery import ForgeRequest
 
 _log = structlog.get_logger("workers.task")
 _P = ParamSpec("_P")
@@ -38,6 +39,10 @@ class Argument:
 
     name: str
     pattern: re.Pattern[str]
+
+    def fits(self, value: object) -> bool:
+        """Whether this is one."""
+        return isinstance(value, str) and self.pattern.fullmatch(value) is not None
 
 
 INTENT_ID = Argument("intent_id", re.compile(r"[a-z2-7]{24}"))
@@ -58,32 +63,37 @@ class ForgeTask(Task):  # type: ignore[misc] # Celery has no types
     abstract = True
     max_retries = 0
     argument: Argument | None = None
+    Request = ForgeRequest
     throws = (TerminalError,)  # Celery then leaves out the traceback; the log line is ours
     context: WorkerContext | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
         """Run the body for a checked argument."""
-        argument = self._checked(args, kwargs)
         context = ForgeTask.context
         if context is None:
             raise RuntimeError("no worker was warmed in this process")
-        named = {} if self.argument is None else {self.argument.name: argument[0]}
-        with structlog.contextvars.bound_contextvars(role="worker", task=self.name, task_id=self.request.id, **named):
-            clock = context.services.clock
-            started = clock.monotonic()
+        clock = context.services.clock
+        started = clock.monotonic()
+        with structlog.contextvars.bound_contextvars(
+            role="worker", task=self.name, task_id=self.request.id, **self._subject(args)
+        ):
             try:
-                self.run(context, *argument)
-            except (RetryableError, OutcomeUnknownError) as error:
-                _log.warning("left for the next ring", error=str(error), kind=type(error).__name__)
-            except TerminalError as error:
-                _log.error("refused", error=str(error), kind=type(error).__name__)
-                raise
-            except Exception:
-                _log.exception("a bug")
-                raise
+                self._run(context, args, kwargs)
             finally:
                 _log.debug("done", seconds=round(clock.monotonic() - started, 4))
                 context.consumed(self._queue())
+
+    def _run(self, context: WorkerContext, args: tuple[Any, ...], options: dict[str, Any]) -> None:
+        try:
+            self.run(context, *self._checked(args, options))
+        except (RetryableError, OutcomeUnknownError) as error:
+            _log.warning("left for the next ring", error=str(error), kind=type(error).__name__)
+        except TerminalError as error:
+            _log.error("refused", error=str(error), kind=type(error).__name__)
+            raise
+        except Exception:
+            _log.exception("a bug")
+            raise
 
     def retry(self, *_args: Any, **_options: Any) -> NoReturn:
         """Refused.
@@ -93,17 +103,19 @@ class ForgeTask(Task):  # type: ignore[misc] # Celery has no types
         """
         raise RuntimeError("what must happen again is a due row, and the sweep rings for it")
 
-    def _checked(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[str, ...]:
+    def _subject(self, args: tuple[Any, ...]) -> dict[str, str]:
+        """What the lines of this task are about, by which they are found again."""
         wanted = self.argument
-        if wanted is None:
-            if args or options:
-                raise InvalidInputError("this task takes no argument", subject=self.name)
-            return ()
-        value = args[0] if len(args) == 1 and not options else None
-        if not isinstance(value, str) or not wanted.pattern.fullmatch(value):
+        return {wanted.name: args[0]} if wanted is not None and args and wanted.fits(args[0]) else {}
+
+    def _checked(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+        wanted = self.argument
+        fits = not args if wanted is None else len(args) == 1 and wanted.fits(args[0])
+        if not fits or options:
             # What was given is not repeated: whoever forged it does not write our logs.
-            raise InvalidInputError(f"this task takes one {wanted.name}, and nothing else", subject=self.name)
-        return (value,)
+            takes = f"one {wanted.name} and nothing else" if wanted is not None else "no argument"
+            raise InvalidInputError(f"this task takes {takes}; nothing was done", subject=self.name)
+        return args
 
     def _queue(self) -> Queue | None:
         name = (self.request.delivery_info or {}).get("routing_key")

@@ -6,8 +6,10 @@ from typing import Any
 
 import structlog
 from redbeat import RedBeatScheduler
+from redis.exceptions import LockError
 
 from sniperforge.config import load_settings
+from sniperforge.errors import QueueUnavailableError
 from sniperforge.shared.queue import beat_settings
 
 _log = structlog.get_logger("workers.beat")
@@ -25,6 +27,10 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
 
         Redbeat remembers when an entry ran last. A clock that was set back leaves that in the future, and nothing
         would be due until it has caught up: so whatever ran in the future is due now.
+
+        Raises:
+            QueueUnavailableError: The lock is gone: Redis was wiped, or this process stood still for too long and
+                another beat has taken over. It must not go on.
         """
         now = self.app.now()
         for name in self.app.conf.beat_schedule:
@@ -32,7 +38,14 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
             if entry is not None and entry.last_run_at is not None and entry.last_run_at > now:
                 _log.warning("the clock was set back", entry=name, last_run_at=entry.last_run_at.isoformat())
                 entry.reschedule(now)
-        return super().tick(**options)
+        try:
+            return super().tick(**options)
+        except LockError as error:
+            raise QueueUnavailableError(
+                "the lock of beat is gone: Redis was wiped, or another beat has taken over",
+                subject="beat",
+                fix="Whoever supervises it starts it again",
+            ) from error
 
     def _known(self, name: str) -> Any:
         try:

@@ -6,18 +6,21 @@ twice as long as the second. So all of that happens first, once per process and 
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Any
 
 import structlog
 from celery import bootsteps, signals
 from celery.worker.components import Pool
+from redis import AuthenticationError, RedisError
 
 from sniperforge.bootstrap import build
 from sniperforge.config import load_settings
 from sniperforge.errors import QueueUnavailableError, RetryableError, SniperForgeError
 from sniperforge.ports.queue import Queue
 from sniperforge.shared.canary import SILENT_AFTER
+from sniperforge.shared.queue import unavailable
 from workers.base import ForgeTask
 from workers.context import WorkerContext
 from workers.watchdog import MemoryWatchdog
@@ -45,6 +48,7 @@ class Warm(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
             _warm_threads(context, worker.pool.executor, worker.concurrency, trades=Queue.TRADES in queues)
         except SniperForgeError as error:
             _log.critical("this worker cannot start", error=str(error), kind=type(error).__name__)
+            sys.stderr.write(f"sniperforge: this worker cannot start: {error}\n")
             raise SystemExit(1) from error
         ForgeTask.context = context
         _drain_on_shutdown(context)
@@ -59,6 +63,13 @@ class Warm(bootsteps.StartStopStep):  # type: ignore[misc] # Celery has no types
 
 def _warm_process(context: WorkerContext, queues: list[Queue]) -> None:
     services = context.services
+    try:
+        context.redis.ping()
+    except AuthenticationError as error:
+        # Celery would go on asking with the same password, for ever.
+        raise unavailable(error) from None
+    except RedisError as error:
+        _log.warning("waiting for Redis", error=str(unavailable(error)))
     with services.store.read() as books:
         books.system.get()
     services.chain.warm()
@@ -76,18 +87,24 @@ def _warm_threads(context: WorkerContext, pool: Any, threads: int, *, trades: bo
     together = threading.Barrier(threads)
 
     def warm() -> None:
-        if trades:
-            context.executor  # noqa: B018 (made by asking for it)
-            try:
-                context.services.exchange.warm()
-            except RetryableError as error:
-                _log.warning("Jupiter does not answer yet", error=str(error))
-        with context.services.store.read() as books:
-            books.system.get()
-        together.wait(_THREADS_WITHIN_S)
+        try:
+            with context.services.store.read() as books:
+                books.system.get()
+            if trades:
+                _warm_trading(context)
+        finally:
+            together.wait(_THREADS_WITHIN_S)
 
     for done in [pool.submit(warm) for _ in range(threads)]:
         done.result()
+
+
+def _warm_trading(context: WorkerContext) -> None:
+    context.executor  # noqa: B018 (made by asking for it)
+    try:
+        context.services.exchange.warm()
+    except RetryableError as error:
+        _log.warning("Jupiter does not answer yet", error=str(error))
 
 
 def _drain_on_shutdown(context: WorkerContext) -> None:

@@ -46,6 +46,9 @@ SOCKET_TIMEOUT_S = 5.0
 RING_TIMEOUT_S = 1.0
 """The same for who rings: the trade is in the books already, and a person may be waiting."""
 
+BELL_LIFE_S = 300
+"""A bell that nobody heard for this long is dropped: meanwhile the sweep has rung again, and again."""
+
 BEAT_LOCK_S = 10
 """A beat that has not said for this long that it lives is replaced by a standby."""
 
@@ -235,7 +238,7 @@ class CeleryQueue:
         from redis import RedisError
 
         try:
-            self._celery.send_task(task.value, args=[argument], retry=False, ignore_result=True)
+            self._celery.send_task(task.value, args=[argument], expires=BELL_LIFE_S, retry=False, ignore_result=True)
         except (KombuError, RedisError, OSError) as error:
             raise unavailable(error) from None
 
