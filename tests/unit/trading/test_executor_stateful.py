@@ -1,8 +1,8 @@
 """Two workers, several trades and a hostile world in any order; after every step the promises of the design hold.
 
 The oracle is tiny: the chain as it is, and which bytes left for which trade. Whatever happens (kills at any point,
-forks, lagging and forgetting nodes, lost answers, failing books, clocks that jump), when calm returns every trade is
-settled and the books are the chain, to the last base unit.
+forks, lagging and forgetting nodes, lost answers, failing books, clocks that jump, prices that move or lie, orders made
+to be signed by mistake), when calm returns every trade is settled and the books are the chain, to the last base unit.
 """
 
 from __future__ import annotations
@@ -11,16 +11,21 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from solders.pubkey import Pubkey
+from solders.system_program import AdvanceNonceAccountParams, advance_nonce_account
 
-from sniperforge.domain.ids import IntentId
+from sniperforge.domain.ids import AttemptId, IntentId
 from sniperforge.domain.intent import LIVE_ATTEMPT_STATES, AttemptState, FillState, IntentState
 from sniperforge.domain.money import Mint
+from sniperforge.domain.prices import rounded_price
 from sniperforge.errors import (
     CommitOutcomeUnknownError,
     ExchangeUnavailableError,
@@ -32,12 +37,18 @@ from sniperforge.errors import (
     SniperForgeError,
     StorageBusyError,
 )
+from sniperforge.ports.exchange import Order
 from sniperforge.ports.records import NATIVE_SOL, ReservationKind, TradingMode
-from tests.fakes.trading_market import TOO_LITTLE
-from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
+from sniperforge.shared.solana.codec import SoldersCodec
+from tests.fakes.trading_market import TOO_LITTLE, old_blockhash
+from tests.fakes.trading_orders import DECIMALS, JUP, KEY, OWNER, SOL, USDC, order_bytes
 from tests.fakes.trading_world import Killed, TradingWorld
 
 EXAMPLES = int(os.environ.get("SNIPERFORGE_TEST_EXAMPLES", "200"))
+CODEC = SoldersCodec()
+ADVANCE_NONCE = advance_nonce_account(
+    AdvanceNonceAccountParams(nonce_pubkey=Pubkey.from_bytes(bytes([9]) * 32), authorized_pubkey=KEY.pubkey())
+)
 WORKERS = ("one", "two")
 Ask = tuple[Mint, int | None]
 ASKS: tuple[Ask, ...] = ((USDC, 20_000_000), (USDC, 60_000_000), (USDC, None), (SOL, 700_000_000))
@@ -61,6 +72,13 @@ FAILURES: dict[str, SniperForgeError] = {
 }
 """What can go wrong at each place where the program asks the world. Nodes never raise for what is sent."""
 
+LIES = ("none", "none", "no height", "height 1", "bound to a nonce", "an old blockhash")
+"""What may be wrong with Jupiter's orders."""
+
+WORST = Decimal("0.98")
+"""Of what the oracle says an entry is worth: one percent of slippage, and one in which the two prices may differ."""
+
+STAGES = ("decided", "sent", "sent", "confirmed", "failing")
 TROUBLES = ("kill", "fail", "other", "sleep", "land", "fail on chain", "fork", "blocks", "halt", "cancel")
 troubles = st.lists(st.tuples(st.integers(1, 25), st.sampled_from(TROUBLES)), max_size=3)
 which = st.integers(0, 4)
@@ -70,15 +88,25 @@ owners = st.sampled_from(WORKERS)
 class TradingMachine(RuleBasedStateMachine):
     """The hostile world, and its calm end."""
 
-    @initialize(asks=st.lists(st.sampled_from(ASKS), min_size=2, max_size=3))
-    def begin(self, asks: list[Ask]) -> None:
-        self.world = TradingWorld(lamports=2 * 10**9, usdc=100_000_000)
+    @initialize(asks=st.lists(st.tuples(st.sampled_from(ASKS), st.sampled_from(STAGES)), min_size=2, max_size=3))
+    def begin(self, asks: list[tuple[Ask, str]]) -> None:
+        """Some trades are in flight already: most troubles only matter then."""
+        self.world = TradingWorld(lamports=2 * 10**9, usdc=150_000_000)
         self.world.chain.holding = True
         self.world.block_time = timedelta(days=10_000)
         self.workers = {owner: self.world.executor(owner) for owner in WORKERS}
         self.intents: list[IntentId] = []
-        for ask in asks:
+        self.priced: set[AttemptId] = set()
+        self.behind = timedelta(0)
+        for number, (ask, stage) in enumerate(asks):
             self.decide(ask)
+            if stage != "decided":
+                self._advance("one", self._intent(number))
+            for attempt in self.world.attempts(self._intent(number)):
+                if stage != "sent":
+                    self.world.chain.include(attempt.signature, err=TOO_LITTLE if stage == "failing" else None)
+                    self.world.chain.advance(3)
+                    self._advance("one", attempt.intent_id)
 
     # ---- trades
     @precondition(lambda self: len(self.intents) < 5)
@@ -104,10 +132,6 @@ class TradingMachine(RuleBasedStateMachine):
             self._advance(owner, self._intent(number))
             self.world.pass_time(seconds=3)
             self.world.chain.advance(blocks)
-
-    @rule(number=which)
-    def cancel(self, number: int) -> None:
-        self.workers["one"].cancel(self._intent(number))
 
     @rule()
     def sweep_the_dead(self) -> None:
@@ -165,9 +189,49 @@ class TradingMachine(RuleBasedStateMachine):
         exchange.says, exchange.forwards, self.world.chain.holding = code, forwards, holding
         exchange.breaks = ExecuteOutcomeUnknownError("503") if lost else None
 
+    @rule(how=st.sampled_from(LIES))
+    def orders_change(self, how: str) -> None:
+        def reshaped(order: Order) -> Order:
+            match how:
+                case "no height":
+                    return replace(order, last_valid_block_height=None)
+                case "height 1":
+                    return replace(order, last_valid_block_height=1)
+                case "bound to a nonce" if order.transaction:
+                    latest = self.world.chain.latest_blockhash().blockhash
+                    return replace(order, transaction=order_bytes(order, latest, unit=1, first=[ADVANCE_NONCE]))
+                case "an old blockhash" if order.transaction:
+                    return replace(order, transaction=order_bytes(order, old_blockhash(self.world.chain), unit=1))
+            return order
+
+        self.world.exchange.reshape = reshaped
+
+    @rule(
+        mint=st.sampled_from((SOL, JUP)),
+        percent=st.sampled_from((-30, -6, -1, 1, 6, 30)),
+        told_by=st.sampled_from(("both", "both", "jupiter", "oracle")),
+    )
+    def price_moves(self, mint: Mint, percent: int, told_by: str) -> None:
+        for who, usd in (("oracle", self.world.usd), ("jupiter", self.world.exchange.usd)):
+            if told_by in ("both", who):
+                usd[mint] = rounded_price(usd[mint] * (100 + percent) / 100)
+        self.world.publish()
+
     @rule(
         change=st.sampled_from(
-            (*TradingMode, "skip 30", "pass 5", "pass 31", "pass 180", "jump -90", "jump -5", "jump 5", "jump 25")
+            (
+                *TradingMode,
+                "cancel 0",
+                "cancel 1",
+                "skip 30",
+                "pass 5",
+                "pass 31",
+                "pass 180",
+                "jump -90",
+                "jump -5",
+                "jump 5",
+                "jump 25",
+            )
         )
     )
     def time_or_people_change(self, change: str) -> None:
@@ -177,9 +241,10 @@ class TradingMachine(RuleBasedStateMachine):
                 self.world.chain.skip(int(number))
             case "pass":
                 self.world.pass_time(seconds=int(number))
+            case "cancel":
+                self.workers["one"].cancel(self._intent(int(number)))
             case "jump":
-                self.world.clock.jump(self.world.clock.now() + timedelta(minutes=int(number)))
-                self.world.publish()
+                self._set_clock(timedelta(minutes=int(number)))
             case mode:
                 self.world.mode(TradingMode(mode))
 
@@ -192,6 +257,17 @@ class TradingMachine(RuleBasedStateMachine):
         for intent in self.intents:
             ended = world.intent(intent).state in (IntentState.FAILED, IntentState.CANCELLED)
             assert not (ended and swaps[intent]), "I4"
+
+    @invariant()
+    def nothing_is_signed_far_below_its_worth(self) -> None:
+        """Prices move in a step of their own, so what is new was signed at these."""
+        for attempt in self.world.attempts():
+            if attempt.id in self.priced:
+                continue
+            self.priced.add(attempt.id)
+            intent = self.world.intent(attempt.intent_id)
+            given = self._usd(intent.input_mint, attempt.input_amount_raw)
+            assert self._usd(intent.output_mint, attempt.min_out_raw) >= given * WORST
 
     @invariant()
     def the_books_do_not_contradict_the_chain(self) -> None:
@@ -253,6 +329,10 @@ class TradingMachine(RuleBasedStateMachine):
         world.mode(TradingMode.ACTIVE)
         world.exchange.says = world.exchange.breaks = None
         world.exchange.forwards, world.chain.holding = True, False
+        self.orders_change("none")
+        # A jump that was seen by a clock that was right is believed again only when it is right again.
+        self._set_clock(self.behind)
+        world.exchange.usd.update(world.usd)
         for node in world.chain.nodes:
             node.lag_slots, node.remembers_slots, node.failure = 0, None, None
         self._settle_all()
@@ -266,6 +346,7 @@ class TradingMachine(RuleBasedStateMachine):
             position = books.positions.get(OWNER, JUP)
         assert (position.raw if position else 0) == world.on_chain().get(JUP, 0)  # type: ignore[call-overload]
         assert set(world.on_chain()) <= {NATIVE_SOL, USDC, JUP}
+        assert not any(CODEC.decode(raw, {}).durable_nonce for raw in world.chain.pool.values()), "no-undying"
         self.no_trade_landed_twice_and_none_that_ended_landed()
         self.the_books_do_not_contradict_the_chain()
         self.intents_follow_their_attempts()
@@ -287,6 +368,16 @@ class TradingMachine(RuleBasedStateMachine):
         raise AssertionError(message)
 
     # ---- inside
+    def _set_clock(self, by: timedelta) -> None:
+        """Forwards or back; prices of now are published, and how far it is behind the latest it ever said is kept."""
+        self.world.clock.jump(self.world.clock.now() + by)
+        self.behind = max(timedelta(0), self.behind - by)
+        self.world.publish()
+
+    def _usd(self, mint: Mint, raw: int) -> Decimal:
+        """Dollars of so many base units, by the oracle."""
+        return self.world.usd[mint].scaleb(-DECIMALS[mint]) * raw
+
     def _intent(self, number: int) -> IntentId:
         return self.intents[number % len(self.intents)]
 
