@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from sniperforge.domain.ids import IntentId
+from sniperforge.domain.intent import Fill
 from sniperforge.domain.money import Address
 from sniperforge.ports.queue import PlanId
 
@@ -152,4 +153,8 @@ class Occurrences(Protocol):
 
     def of_intent(self, intent_id: IntentId) -> Occurrence | None:
         """The round that decided this intent, or None."""
+        ...
+
+    def fills(self, plan_id: PlanId) -> tuple[Fill, ...]:
+        """What all rounds of a plan swapped, by slot and booking order; what a fork took back is left out."""
         ...

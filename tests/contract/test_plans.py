@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from sniperforge.domain.ids import intent_id, round_key
-from sniperforge.domain.intent import TradeIntent
+from sniperforge.domain.intent import FillState, TradeIntent
 from sniperforge.domain.money import Address
 from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransitionError, StorageError
 from sniperforge.ports.plans import PLAN_TRANSITIONS, CatchUp, Occurrence, OccurrenceState, Plan, PlanState
 from sniperforge.ports.queue import PlanId
 from sniperforge.ports.store import Store
 from tests.fakes.clock import START
-from tests.fakes.records import a_plan, a_skipped_round, a_wallet, an_intent
+from tests.fakes.records import a_fill, a_plan, a_skipped_round, a_wallet, an_attempt, an_intent
 from tests.fakes.stores import empty_store
 
 LATER = START + timedelta(minutes=1)
@@ -253,3 +253,21 @@ def test_one_round_has_one_intent_whatever_its_key(store: Store) -> None:
 def test_an_intent_of_an_unknown_plan_is_refused(store: Store) -> None:
     with pytest.raises(InvalidInputError), store.write() as books:
         books.intents.add(an_intent(plan_id="nobody", occurrence=0))
+
+
+def test_the_fills_of_a_plan_are_those_of_its_rounds_that_no_fork_took_back(store: Store) -> None:
+    add(store, a_plan(), a_plan("other"))
+    intents = [a_round_of(a_plan(), number) for number in range(3)]
+    intents += [a_round_of(a_plan("other"), 0), an_intent("typed")]
+    attempts = [an_attempt(intent) for intent in intents]
+    slots = (9, 7, 8, 7, 7)
+    fills = [a_fill(attempt, slot=slot) for attempt, slot in zip(attempts, slots, strict=True)]
+    fills[2] = replace(fills[2], state=FillState.REVERSED)
+    with store.write() as books:
+        for intent, attempt, fill in zip(intents, attempts, fills, strict=True):
+            books.intents.add(intent)
+            books.attempts.add(attempt)
+            books.fills.add(fill)
+    with store.read() as books:
+        assert books.occurrences.fills(a_plan().id) == (fills[1], fills[0])
+        assert books.occurrences.fills(PlanId("nobody")) == ()

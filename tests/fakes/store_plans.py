@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from sniperforge.domain.ids import IntentId
+from sniperforge.domain.intent import Fill, FillState
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.plans import (
     PLAN_CHANGES,
@@ -74,3 +75,11 @@ class FakeOccurrences(Part):
     def of_intent(self, intent_id: IntentId) -> Occurrence | None:
         found: Occurrence | None = self._only(self._data.occurrences, lambda one: one.intent_id == intent_id)
         return found
+
+    def fills(self, plan_id: PlanId) -> tuple[Fill, ...]:
+        of_plan = {one.id for one in self._data.intents.values() if one.plan_id == plan_id}
+        return self._rows(
+            self._data.fills,
+            lambda fill: fill.intent_id in of_plan and fill.state is not FillState.REVERSED,
+            lambda fill: (fill.slot, fill.booked_at, fill.signature),
+        )

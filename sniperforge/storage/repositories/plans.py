@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import select
 
 from sniperforge.domain.ids import IntentId
-from sniperforge.domain.intent import checked_transition
+from sniperforge.domain.intent import Fill, FillState, checked_transition
 from sniperforge.errors import InvalidTransitionError
 from sniperforge.ports.plans import PLAN_CHANGES, PLAN_TRANSITIONS, Occurrence, Plan, PlanState
 from sniperforge.ports.queue import PlanId
 from sniperforge.storage import tables
 from sniperforge.storage.repositories.base import Rows, VersionedRows
+from sniperforge.storage.repositories.trades import SqlFills
 
 
 class SqlPlans(VersionedRows[Plan]):
@@ -89,3 +90,17 @@ class SqlOccurrences(Rows[Occurrence]):
             column.intent_id == intent_id,
         )
         return next(iter(found), None)
+
+    def fills(self, plan_id: PlanId) -> tuple[Fill, ...]:
+        """By slot and booking order."""
+        return _FillsOfPlans(self._transaction).of_plan(plan_id)
+
+
+class _FillsOfPlans(SqlFills):
+    def of_plan(self, plan_id: PlanId) -> tuple[Fill, ...]:
+        intents, column = tables.trade_intents.c, self.table.c
+        return self._select(
+            column.intent_id.in_(select(intents.id).where(intents.plan_id == plan_id)),
+            column.state != FillState.REVERSED,
+            order=(column.slot, column.booked_at, column.signature),
+        )
