@@ -57,8 +57,6 @@ def up(
 
 
 def _up_here(for_s: int | None) -> None:
-    from rich.console import Console
-
     from sniperforge.embedded.stack import Stack, StopRequest, home_in_force, settings_alone
     from sniperforge.embedded.stack_lock import stack_lock
     from sniperforge.embedded.status_screen import open_screen
@@ -71,7 +69,7 @@ def _up_here(for_s: int | None) -> None:
     with stack_lock(home / "run", clock) as lock, _signals_to(stop):
         settings = settings_alone(home)
         configure_logging(settings, role="up", on_stderr=False)
-        with open_screen(Console(), clock) as screen:
+        with open_screen(sys.stdout, clock) as screen:
             stack = Stack(settings, clock=clock, say=screen.say, lock=lock)
             password = flower_password(stack.settings).get_secret_value()
             screen.watch(stack.services, f"user {FLOWER_USER}  password {password}")

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from sniperforge.errors import QueueUnavailableError
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.queue import Queue, TaskQueue
 
-if TYPE_CHECKING:
-    from sniperforge.shared.canary import Canary
-
 SILENT_AFTER_S = 30.0
 _LOOK_EVERY_S = 1.0
 _ATTENTIVE_S = 10.0
 """Whoever looked away for longer (a stopped process, a laptop that slept) knows nothing about the time between."""
+
+
+class Signs(Protocol):
+    """Where workers leave signs of life."""
+
+    def heard(self, queue: Queue) -> Mapping[str, datetime]:
+        """When each worker was last heard on this queue.
+
+        Raises:
+            QueueUnavailableError: Redis does not answer.
+        """
+        ...
 
 
 class _Patience:
@@ -60,7 +69,7 @@ class Consumption:
         clock: Monotonic time.
     """
 
-    def __init__(self, signs: Canary, queue: TaskQueue, queues: Sequence[Queue], clock: Clock) -> None:
+    def __init__(self, signs: Signs, queue: TaskQueue, queues: Sequence[Queue], clock: Clock) -> None:
         self._signs = signs
         self._queue = queue
         self._queues = tuple(queues)

@@ -21,7 +21,7 @@ from sniperforge.embedded.stack_files import (
     write_report,
     write_settings,
 )
-from sniperforge.embedded.stack_services import REDIS, SANDBOX, plan_stack, services_of, shown_addresses
+from sniperforge.embedded.stack_services import REDIS, SANDBOX, WORKERS, plan_stack, services_of, shown_addresses
 from sniperforge.embedded.supervisor import FAILURES_THAT_TELL, Say, ServiceStatus, Supervisor
 from sniperforge.errors import ConfigError, SniperForgeError
 
@@ -100,7 +100,13 @@ class Stack:
         self._sandbox_runs = threading.Event()
         self._leaving = threading.Event()
         self._trouble: Exception | None = None
-        specs = services_of(self._plan, self.services, may_work=self._workers_may_start, say=say)
+        specs = services_of(
+            self._plan,
+            self.services,
+            may_work=self._workers_may_start,
+            may_show=lambda: self._supervisor.is_running(*WORKERS),
+            say=say,
+        )
         self._supervisor = Supervisor(specs, clock=clock, output_dir=self.settings.log_dir, say=say, inherited=(lock,))
         self._phase = Phase.STARTING
         self._written: StackReport | None = None

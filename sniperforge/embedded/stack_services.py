@@ -124,13 +124,16 @@ def _sandbox_ports(settings: Settings, ports: PortBook) -> Mapping[str, int] | N
     return None if settings.rpc_urls else {name: ports.take(name) for name in _SANDBOX_PORTS}
 
 
-def services_of(plan: StackPlan, services: Services, *, may_work: Callable[[], bool], say: Say) -> list[ServiceSpec]:
+def services_of(
+    plan: StackPlan, services: Services, *, may_work: Callable[[], bool], may_show: Callable[[], bool], say: Say
+) -> list[ServiceSpec]:
     """Every service of this stack; those that others need come first.
 
     Args:
         plan: What it brings.
         services: Built from the settings of the running stack.
         may_work: Whether books and wallets are ready for workers, and Redis answers.
+        may_show: Whether Flower may start: last, so that it keeps no trade waiting.
         say: Told of ports that moved.
     """
     specs = [_redis(plan.redis, services)] if plan.redis is not None else []
@@ -142,7 +145,7 @@ def services_of(plan: StackPlan, services: Services, *, may_work: Callable[[], b
             name=BEAT, launch=lambda: _ours(plan.home, "beat", keep_passphrase=False), stop_turn=0, may_start=may_work
         )
     )
-    specs.append(_flower(plan, may_work, say))
+    specs.append(_flower(plan, may_show, say))
     return specs
 
 
@@ -186,7 +189,7 @@ def _worker(
     )
 
 
-def _flower(plan: StackPlan, may_work: Callable[[], bool], say: Say) -> ServiceSpec:
+def _flower(plan: StackPlan, may_show: Callable[[], bool], say: Say) -> ServiceSpec:
     def launch() -> Launch:
         if not plan.flower_is_set:
             choose_flower_port(plan, say)
@@ -199,7 +202,7 @@ def _flower(plan: StackPlan, may_work: Callable[[], bool], say: Say) -> ServiceS
         name=FLOWER,
         launch=launch,
         stop_turn=0,
-        may_start=may_work,
+        may_start=may_show,
         is_ready=lambda _pid: _listens(plan.flower_port),
     )
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol, cast
 
 import structlog
 from rich.console import Console, Group, RenderableType
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sniperforge.embedded.board import Board, BoardReader, TradeLine
+from sniperforge.embedded.output_that_may_go import OutputThatMayGo
 from sniperforge.embedded.stack_files import Phase, StackReport
 from sniperforge.embedded.supervisor import FAILURES_THAT_TELL, ServiceState, ServiceStatus
 from sniperforge.ports.clock import Clock
@@ -53,8 +54,9 @@ class Screen(Protocol):
 
 
 @contextmanager
-def open_screen(console: Console, clock: Clock) -> Iterator[Screen]:
-    """The right screen for this console."""
+def open_screen(output: IO[str], clock: Clock) -> Iterator[Screen]:
+    """The right screen for this output, which may go away at any time."""
+    console = Console(file=cast("IO[str]", OutputThatMayGo(output)))
     if not console.is_terminal:
         yield PlainScreen(console, clock)
         return

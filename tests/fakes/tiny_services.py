@@ -59,9 +59,9 @@ class TinyStack:
 
 
 @contextmanager
-def tiny_stack(folder: Path, services: Sequence[ServiceSpec]) -> Iterator[TinyStack]:
+def tiny_stack(folder: Path, services: Sequence[ServiceSpec], clock: FakeClock | None = None) -> Iterator[TinyStack]:
     """Supervise these; in the end nothing of them runs."""
-    clock = FakeClock()
+    clock = clock or FakeClock()
     said: list[str] = []
 
     def say(text: str, *, warning: bool = False) -> None:
