@@ -61,11 +61,14 @@ def meaning(error: Exception) -> SniperForgeError:
     cause = error.orig if isinstance(error, StatementError) else error
     if isinstance(cause, SniperForgeError):
         return cause
-    if isinstance(cause, sqlite3.Error):
-        return _sqlite_meaning(cause)
-    if isinstance(error, DBAPIError):
-        return _postgres_meaning(error)
+    if cause is not None and isinstance(error, DBAPIError | sqlite3.Error):
+        return driver_meaning(cause)
     raise error
+
+
+def driver_meaning(cause: BaseException) -> SniperForgeError:
+    """Our error for one of a driver's, raised anywhere but in COMMIT: nothing of the transaction is kept."""
+    return _sqlite_meaning(cause) if isinstance(cause, sqlite3.Error) else _postgres_meaning(cause)
 
 
 def commit_meaning(error: DBAPIError) -> SniperForgeError:
@@ -75,12 +78,12 @@ def commit_meaning(error: DBAPIError) -> SniperForgeError:
         code = getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_IOERR)
         refused = code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CONSTRAINT}
     else:
-        state = _sqlstate(error)
+        state = _sqlstate(cause)
         refused = state[:2] in {"23", "40", "53"} and state != "40003" and not error.connection_invalidated
     if refused:
         return meaning(error)
     return CommitOutcomeUnknownError(
-        f"the connection failed while committing: {_first_line(error)}",
+        f"the connection failed while committing: {_first_line(cause)}",
         subject=BOOKS,
         fix="Read the rows again before acting",
     )
@@ -111,9 +114,9 @@ def _sqlite_meaning(cause: sqlite3.Error) -> SniperForgeError:
     return StorageError(f"the database refuses: {cause}", subject=BOOKS, fix=_SCHEMA_FIX)
 
 
-def _postgres_meaning(error: DBAPIError) -> SniperForgeError:
-    state = _sqlstate(error)
-    line = _first_line(error)
+def _postgres_meaning(cause: BaseException) -> SniperForgeError:
+    state = _sqlstate(cause)
+    line = _first_line(cause)
     if state == "23505":
         return ConflictError(f"the key is taken ({line})", subject=BOOKS, fix="Reload and decide again")
     if state[:2] in {"22", "23"}:
@@ -125,12 +128,12 @@ def _postgres_meaning(error: DBAPIError) -> SniperForgeError:
     return StorageError(f"the database refuses: {line}", subject=BOOKS, fix=_SCHEMA_FIX)
 
 
-def _sqlstate(error: DBAPIError) -> str:
+def _sqlstate(cause: BaseException | None) -> str:
     """SQLSTATE; an error without one is a connection that was never made or broke (class 08)."""
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(cause, "sqlstate", None)
     if isinstance(state, str):
         return state
-    text = str(error.orig)
+    text = str(cause)
     if "does not exist" in text and "database" in text:
         return "3D000"
     if "authentication failed" in text:
@@ -138,5 +141,5 @@ def _sqlstate(error: DBAPIError) -> str:
     return "08006"
 
 
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]
+def _first_line(cause: BaseException | None) -> str:
+    return str(cause).strip().partition("\n")[0]

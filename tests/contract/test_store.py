@@ -862,9 +862,20 @@ def test_nothing_observed_and_nothing_reserved_changes_nothing(store: Store) -> 
         books.reservations.add([])
 
     with store.read() as books:
-        assert books.prices.newest([]) == {}
         assert books.prices.newest([WSOL_MINT, USDC]) == {}
         assert books.reservations.held_raw(WALLET, USDC) == 0
+
+
+def test_of_no_kind_and_no_mint_nothing_is_known(store: Store) -> None:
+    with store.write() as books:
+        books.intents.add(an_intent())
+        books.attempts.add(an_attempt(an_intent()))
+        reserve(books, "one", USDC, ReservationKind.INPUT, 25)
+        books.prices.observe([a_price("180", 0)])
+
+    with store.read() as books:
+        assert books.reservations.held_raw(WALLET, USDC, ()) == 0
+        assert books.prices.newest(()) == {}
 
 
 def test_events_are_a_timeline_with_exact_facts(store: Store) -> None:

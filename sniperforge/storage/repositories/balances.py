@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sniperforge.domain.intent import FILL_TRANSITIONS, FillState, checked_transition
@@ -17,6 +18,7 @@ from sniperforge.domain.prices import Price
 from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransitionError
 from sniperforge.ports.records import Asset, LedgerEntry
 from sniperforge.storage import tables
+from sniperforge.storage.prepared import one_of, values_of
 from sniperforge.storage.repositories.base import Rows
 
 
@@ -70,12 +72,13 @@ class SqlLedger(Rows[LedgerEntry]):
         where = [column.wallet == wallet, column.asset == asset, column.state.in_(states)]
         if up_to_slot is not None:
             where.append(column.slot <= up_to_slot)
-        total = select(func.coalesce(func.sum(column.delta_raw), 0)).where(*where)
-        return int(self._transaction.scalar(total))
+        ((total,),) = self._transaction.rows(select(func.coalesce(func.sum(column.delta_raw), 0)).where(*where))
+        return int(total)
 
     def change_after(self, wallet: Address, asset: Asset, slot: int) -> int:
         """Sum of the lines of later slots that were not reversed."""
-        return int(self._transaction.scalar(self._after, {"wallet": wallet, "asset": asset, "slot": slot}))
+        ((total,),) = self._transaction.ask(self._after, {"wallet": wallet, "asset": asset, "slot": slot})
+        return int(total)
 
     def assets(self, wallet: Address) -> tuple[Asset, ...]:
         """In order of their names."""
@@ -116,7 +119,7 @@ class SqlPositions(Rows[Position]):
             self._insert([saved])
             return saved
         read = {"of_wallet": position.wallet, "of_mint": position.mint, "read_version": position.version}
-        if self._transaction.run(self._unchanged, self._values(saved) | read) != 1:
+        if self._transaction.write(self._unchanged, [self._values(saved) | read]) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=position.mint, fix="Reload and decide again")
             )
@@ -139,11 +142,14 @@ class SqlPrices(Rows[Price]):
 
     def newest(self, mints: Collection[Mint]) -> Mapping[tuple[Mint, str], Price]:
         """The newest price seen of each, by mint and source."""
-        found = self._asked(_OF_MINTS, {"mints": sorted(mints)})
+        found = self._asked(_of_mints(len(mints)), values_of("mint", sorted(mints)))
         return {(price.mint, price.source): price for price in found}
 
 
-_OF_MINTS = SqlPrices.query.where(SqlPrices.table.c.mint.in_(bindparam("mints", expanding=True)))
+@cache
+def _of_mints(mints: int) -> Select[Any]:
+    """What was seen of so many mints."""
+    return SqlPrices.query.where(one_of(SqlPrices.table.c.mint, "mint", mints))
 
 
 def _newer(insertion: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from enum import StrEnum
 from functools import cache
@@ -27,7 +28,8 @@ from sqlalchemy.exc import StatementError
 
 from sniperforge.domain.intent import checked_transition
 from sniperforge.errors import ConflictError, InvalidTransitionError, SniperForgeError, StorageError
-from sniperforge.storage.failures import BOOKS, meaning
+from sniperforge.storage.failures import BOOKS, driver_meaning, meaning
+from sniperforge.storage.prepared import prepared
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -65,27 +67,46 @@ class Transaction:
         self._error = error
         raise error from cause
 
-    def run(self, statement: Executable, values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None) -> int:
+    def run(self, statement: Executable) -> int:
         """Execute a statement that changes rows; returns how many."""
         self.must_be_sound()
         try:
-            return self._connection.execute(statement, values).rowcount
+            return self._connection.execute(statement).rowcount
         except StatementError as error:
             self.fail(meaning(error), error)
 
-    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
+    def rows(self, statement: Executable) -> Sequence[Row[Any]]:
         """Every row of a query, all of them read here: SQLite finds a damaged page only when it comes to it."""
         self.must_be_sound()
         try:
-            return self._connection.execute(statement, values).all()
+            return self._connection.execute(statement).all()
         except StatementError as error:
             self.fail(meaning(error), error)
         except SniperForgeError as error:  # a column type refused what it found
             self.fail(error)
 
-    def scalar(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any:
-        """The one value of a query."""
-        return self.rows(statement, values)[0][0]
+    def ask(self, statement: Select[Any] | Insert, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Every row that a statement which is run often brings, with the values for its places."""
+        with self._told():
+            return prepared(statement, self._connection.dialect, tuple(values)).rows(self._connection, values)
+
+    def write(self, statement: Insert | Update, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Write rows by a statement that is run often, with the values for its places; returns how many changed."""
+        with self._told():
+            return prepared(statement, self._connection.dialect, tuple(rows[0])).run(self._connection, rows)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the driver says into our words, and end the transaction with it."""
+        self.must_be_sound()
+        try:
+            yield
+        except SniperForgeError as error:  # a column type refused a value
+            self.fail(error)
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            if self._connection.dialect.is_disconnect(error, self._connection.connection, None):
+                self._connection.invalidate(error)
+            self.fail(driver_meaning(error), error)
 
     def must_be_sound(self) -> None:
         """Raise the error that ended it, if one did."""
@@ -140,12 +161,12 @@ class Rows(Generic[RecordT]):
             known = {field.name for field in fields(cast("type[Any]", cls.record))}
             cls._names = tuple(column.name for column in cls.table.c if column.name in known)
             cls.query = select(*(cls.table.c[name] for name in cls._names))
-            cls.insertion = insert(cls.table)
+            cls.insertion = insert(cls.table).inline()
 
     def _values(self, record: RecordT) -> dict[str, Any]:
         return {name: getattr(record, name) for name in self._names}
 
-    def _record_of(self, row: Row[Any]) -> RecordT:
+    def _record_of(self, row: Sequence[Any]) -> RecordT:
         return self.record(**dict(zip(self._names, row, strict=True)))
 
     def _select(
@@ -154,10 +175,11 @@ class Rows(Generic[RecordT]):
         order: Sequence[ColumnElement[Any]] = (),
         limit: int | None = None,
     ) -> tuple[RecordT, ...]:
-        return self._asked(self.query.where(*where).order_by(*order).limit(limit))
+        statement = self.query.where(*where).order_by(*order).limit(limit)
+        return tuple(map(self._record_of, self._transaction.rows(statement)))
 
-    def _asked(self, statement: Select[Any], values: Mapping[str, Any] | None = None) -> tuple[RecordT, ...]:
-        return tuple(self._record_of(row) for row in self._transaction.rows(statement, values))
+    def _asked(self, query: Select[Any], values: Mapping[str, Any]) -> tuple[RecordT, ...]:
+        return tuple(map(self._record_of, self._transaction.ask(query, values)))
 
     def _with(self, *order: str, **same: Any) -> tuple[RecordT, ...]:
         """Every row with these values, in this order."""
@@ -175,11 +197,11 @@ class Rows(Generic[RecordT]):
     def _insert(self, records: Sequence[RecordT]) -> None:
         self._write_all(self.insertion, records)
 
-    def _write_all(self, statement: Executable, records: Sequence[RecordT]) -> None:
+    def _write_all(self, statement: Insert | Update, records: Sequence[RecordT]) -> None:
         """Run a statement that writes one record, for each of these."""
         self._transaction.must_write()
         if records:
-            self._transaction.run(statement, [self._values(record) for record in records])
+            self._transaction.write(statement, [self._values(record) for record in records])
 
 
 class VersionedRows(Rows[VersionedT]):
@@ -218,7 +240,7 @@ class VersionedRows(Rows[VersionedT]):
         values = {**new, _READ_VERSION: record.version}
         if self.key is not None:
             values[_READ_KEY] = getattr(record, self.key)
-        if self._transaction.run(self._unchanged, values) != 1:
+        if self._transaction.write(self._unchanged, [values]) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=subject, fix="Reload and decide again")
             )

@@ -185,7 +185,8 @@ class SqlEvents(Rows[Event]):
         self._transaction.must_write()
         values = self._values(event)
         del values["id"]
-        return replace(event, id=self._transaction.scalar(self._appended, values))
+        ((given,),) = self._transaction.ask(self._appended, values)
+        return replace(event, id=given)
 
     def of_intent(self, intent_id: IntentId) -> tuple[Event, ...]:
         """Oldest first."""

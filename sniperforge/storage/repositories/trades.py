@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, text, update
+from sqlalchemy import Select, bindparam, func, or_, select, text, update
 
 from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
 from sniperforge.domain.intent import (
@@ -25,6 +26,7 @@ from sniperforge.errors import ConflictError
 from sniperforge.ports.records import FUND_KINDS, Reservation, ReservationKind
 from sniperforge.ports.store import ATTEMPT_CHANGES, FILL_CHANGES, INTENT_CHANGES
 from sniperforge.storage import tables
+from sniperforge.storage.prepared import one_of, values_of
 from sniperforge.storage.repositories.base import Rows, VersionedRows
 
 _IS_LIVE = text(tables.LIVE)  # the very text of the partial indexes, so that they are used
@@ -110,7 +112,7 @@ class SqlAttempts(VersionedRows[Attempt]):
         unique index, which no code path can forget.
         """
         self._transaction.must_write()
-        self._transaction.rows(self._lock_intent, {"intent_id": attempt.intent_id})
+        self._transaction.ask(self._lock_intent, {"intent_id": attempt.intent_id})
         bound_to = (attempt.nonce_account, attempt.nonce_value)
         for other in self._asked(_LIVE_OF_INTENT, {"intent_id": attempt.intent_id}):
             if attempt.nonce_account is None or (other.nonce_account, other.nonce_value) != bound_to:
@@ -162,12 +164,6 @@ class SqlReservations(Rows[Reservation]):
 
     table = tables.reservations
     record = Reservation
-    _held = select(func.coalesce(func.sum(table.c.amount_raw), 0)).where(
-        table.c.wallet == bindparam("wallet"),
-        table.c.mint == bindparam("mint"),
-        table.c.kind.in_(bindparam("kinds", expanding=True)),
-        table.c.released_at.is_(None),
-    )
     _release = update(table).where(table.c.attempt_id == bindparam("holder"), table.c.released_at.is_(None))
 
     def add(self, reservations: Sequence[Reservation]) -> None:
@@ -180,13 +176,27 @@ class SqlReservations(Rows[Reservation]):
 
     def held_raw(self, wallet: Address, mint: Mint, kinds: Iterable[ReservationKind] = FUND_KINDS) -> int:
         """Base units held back now."""
-        values = {"wallet": wallet, "mint": mint, "kinds": sorted(kinds)}
-        return int(self._transaction.scalar(self._held, values))
+        wanted = sorted(kinds)
+        values = {"wallet": wallet, "mint": mint, **values_of("kind", wanted)}
+        ((held,),) = self._transaction.ask(_held(len(wanted)), values)
+        return int(held)
 
     def release(self, attempt_id: AttemptId, at: datetime) -> int:
         """Let go of what an attempt still holds."""
         self._transaction.must_write()
-        return self._transaction.run(self._release, {"holder": attempt_id, "released_at": at})
+        return self._transaction.write(self._release, [{"holder": attempt_id, "released_at": at}])
+
+
+@cache
+def _held(kinds: int) -> Select[Any]:
+    """What is held back of a mint for any of so many kinds."""
+    column = tables.reservations.c
+    return select(func.coalesce(func.sum(column.amount_raw), 0)).where(
+        column.wallet == bindparam("wallet"),
+        column.mint == bindparam("mint"),
+        one_of(column.kind, "kind", kinds),
+        column.released_at.is_(None),
+    )
 
 
 class SqlFills(VersionedRows[Fill]):
