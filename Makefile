@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help venv check test lint types imports docs docs-check faults sandbox devnet program lock format clean
+.PHONY: demo help venv check test lint types imports docs docs-check faults sandbox devnet program lock format clean
 
 help:  ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ TRADES ?= 50
 faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every crash against every answer
 	$(BIN)/python -m pytest tests/faults --full-matrix
 	$(BIN)/python -m tests.faults.driver --seeds $(SEEDS) --trades $(TRADES)
+
+demo: venv  ## two minutes of unattended trading, hurt on purpose, with the proof at the end
+	$(BIN)/sniperforge demo
 
 sandbox: venv  ## serve a local Solana and Jupiter with a funded demo wallet
 	$(BIN)/sniperforge sandbox

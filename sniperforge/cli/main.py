@@ -13,6 +13,7 @@ from sniperforge import __version__
 from sniperforge.cli import (
     books,
     control,
+    demo,
     devnet,
     doctor,
     logs,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for module in (
     up,
+    demo,
     sandbox,
     wallet,
     doctor,

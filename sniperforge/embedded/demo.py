@@ -1,0 +1,270 @@
+"""The demo: a stack trades unattended and is hurt while it does; every trade lands once, and the books show it.
+
+Everything goes the way it goes for a person: the stack is started by `up`, trades and plans by their commands, and what
+is hurt is hurt from outside, by signals, by FLUSHALL and by the sandbox's faults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sniperforge.domain.ids import IntentId
+from sniperforge.domain.intent import IntentState, TradeIntent
+from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Address, format_units
+from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, TradeLine
+from sniperforge.embedded.demo_world import DemoWorld
+from sniperforge.embedded.private_files import write_private
+from sniperforge.embedded.stack_services import BEAT
+from sniperforge.errors import RetryableError, SniperForgeError
+
+if TYPE_CHECKING:
+    from sniperforge.ports.clock import Clock
+    from sniperforge.trading.trade_report import TradeReport
+
+PLAN = "demo"
+EVERY_S = 3
+ONE_OFFS = (("USDC", "SOL", "40"), ("SOL", "USDC", "0.2"), ("USDC", "SOL", "60"))
+USDC_DECIMALS = 6
+
+_SETTINGS = """\
+# The demo's own: a Jupiter plan that bears its pace, and a short lease, so that a killed worker's trade waits less.
+jupiter_plan = "pro"
+jupiter_api_key = "sandbox-pro"
+lease_s = 5
+"""
+_DCA = {
+    "name": PLAN,
+    "input_token": "USDC",
+    "output_token": "SOL",
+    "amount_per_order": "5",
+    "schedule": {"interval_s": EVERY_S},
+    "catch_up": "skip",
+    "max_lateness_s": 60,
+}
+EXECUTE, ORDER = "jupiter:/swap/v2/execute", "jupiter:/swap/v2/order"
+_SLOW_MS = 2_000
+_BURST = 12
+_TRADES_WORKER = "worker-trades"
+_WITHIN_S = 40.0
+_FINAL_WITHIN_S = 60.0
+
+
+class Demo:
+    """One demo, from the start of its stack to the report.
+
+    Args:
+        home: An empty home of its own.
+        clock: Time.
+        say: Told of everything that happens, with what it is: `step`, `hurt` or `healed`.
+        tick: Called again and again while something is waited for.
+    """
+
+    def __init__(self, home: Path, *, clock: Clock, say: Callable[[str, str], None], tick: Callable[[], None]) -> None:
+        self._home = home
+        self._clock = clock
+        self._say = say
+        self._world = DemoWorld(home, clock, tick)
+        self._ready_at = clock.monotonic()
+        self.report = DemoReport()
+
+    def run(self) -> DemoReport:
+        """Show everything. What went wrong is in the report's problems; the stack is stopped whatever happens."""
+        started = self._clock.monotonic()
+        one_offs: list[IntentId] = []
+        try:
+            self._start(started)
+            self._show(one_offs)
+        except (SniperForgeError, OSError) as error:
+            self.report.problems.append(str(error))
+        finally:
+            self._stop()
+        if self.report.ready_s:
+            self.report.trades = self.trade_lines()
+        self.report.judge(len(ONE_OFFS))
+        self.report.seconds = self._clock.monotonic() - started
+        return self.report
+
+    def trade_lines(self) -> list[TradeLine]:
+        """Every trade as it stands now, oldest first."""
+        from sniperforge.trading.trade_report import read_report
+
+        found = reversed(self._world.trades())
+        return [_line(intent, read_report(self._world.services.store, intent.id)) for intent in found]
+
+    def _start(self, started: float) -> None:
+        write_private(self._home / "sniperforge.toml", _SETTINGS)
+        self._say("step", "starting Redis, sandbox, workers, beat and Flower; making and funding a wallet")
+        self._world.command("up", "-d")
+        self._ready_at = self._clock.monotonic()
+        self.report.ready_s = self._ready_at - started
+        self._say("step", f"ready after {self.report.ready_s:.1f} s")
+        config = self._home / "dca.json"
+        config.write_text(json.dumps(_DCA, indent=2), encoding="utf-8")
+        self._world.command("strategy-run", "--type", "dca", "--config", str(config), "--yes")
+        self._say("step", f"the plan {PLAN!r} buys SOL for 5 USDC every {EVERY_S} seconds")
+
+    def _show(self, one_offs: list[IntentId]) -> None:
+        world = self._world
+        world.until("the first round", lambda: self._buys() >= 1, _WITHIN_S)
+        self._kill_a_worker_in_mid_trade(one_offs)
+        self._wipe_redis()
+        self._kill_beat()
+        self._drop_a_response(one_offs)
+        self._answer_429(one_offs)
+        self._say("step", f"waiting for {LEAST_BUYS} rounds, then the plan is stopped and everything settles")
+        world.until("the plan's rounds", lambda: self._buys() >= LEAST_BUYS, _FINAL_WITHIN_S)
+        world.command("strategy-stop", PLAN, "--yes")
+        world.until("everything settled", lambda: not world.unsettled(), _FINAL_WITHIN_S)
+        self._hold_books_against_chain()
+
+    # ---- what is hurt
+
+    def _kill_a_worker_in_mid_trade(self, one_offs: list[IntentId]) -> None:
+        world = self._world
+        world.fault(EXECUTE, "latency", 3, ms=_SLOW_MS)  # so that there is a middle to be hit
+        self._enqueue(one_offs)
+        world.until("a transaction in flight", lambda: bool(world.in_flight()), _WITHIN_S)
+        caught = world.in_flight()
+        with self._hurting(
+            f"SIGKILL to the worker, with {len(caught)} trade signed, sent and not seen to land"
+        ) as hurt:
+            pid = world.kill(_TRADES_WORKER)
+            world.until("a new worker", lambda: world.pid(_TRADES_WORKER) not in (None, pid), _WITHIN_S)
+            world.until("its trades", lambda: all(map(self._is_filled, caught)), _WITHIN_S)
+            hurt.healed = "a new one found the signed bytes in the books and carried them on"
+
+    def _wipe_redis(self) -> None:
+        with self._hurting("FLUSHALL: every message, window and lock of Redis is gone") as hurt:
+            rounds = self._buys()
+            self._world.wipe_redis()
+            self._world.until("rounds after the flush", lambda: self._buys() >= rounds + 2, _WITHIN_S)
+            hurt.healed = "beat rang again; what was due was in the books, not in Redis"
+
+    def _kill_beat(self) -> None:
+        with self._hurting("SIGKILL to beat") as hurt:
+            rounds = self._buys()
+            self._world.until("beat", lambda: self._world.pid(BEAT) is not None, _WITHIN_S)
+            pid = self._world.kill(BEAT)
+            self._world.until("a new beat", lambda: self._world.pid(BEAT) not in (None, pid), _WITHIN_S)
+            self._world.until("rounds after beat's end", lambda: self._buys() >= rounds + 1, _WITHIN_S)
+            hurt.healed = "started again; a round that was due meanwhile was decided late, once"
+
+    def _drop_a_response(self, one_offs: list[IntentId]) -> None:
+        with self._hurting("the answer of /execute is lost after the transaction landed") as hurt:
+            self._world.fault(EXECUTE, "drop_response", 1)
+            intent = self._enqueue(one_offs)
+            self._world.until("the lost answer", lambda: self._world.fault_is_spent(EXECUTE), _WITHIN_S)
+            self._world.until("the trade", lambda: self._is_filled(intent), _WITHIN_S)
+            hurt.healed = "asked the chain instead of buying again: one transaction, one fill"
+
+    def _answer_429(self, one_offs: list[IntentId]) -> None:
+        with self._hurting(f"the next {_BURST} quotes are answered with 429, too many requests") as hurt:
+            self._world.fault(ORDER, "http_429", _BURST)
+            intent = self._enqueue(one_offs)
+            self._world.until("the burst", lambda: self._world.fault_is_spent(ORDER), _FINAL_WITHIN_S)
+            self._world.until("the trade", lambda: self._is_filled(intent), _FINAL_WITHIN_S)
+            hurt.healed = "waited as long as the budget said, then traded"
+
+    @contextmanager
+    def _hurting(self, what: str) -> Iterator[Hurt]:
+        began = self._clock.monotonic()
+        hurt = Hurt(what=what, at_s=began - self._ready_at)
+        self.report.hurts.append(hurt)
+        self._say("hurt", what)
+        yield hurt
+        hurt.took_s = self._clock.monotonic() - began
+        self._say("healed", f"{hurt.healed} ({hurt.took_s:.1f} s)")
+
+    # ---- what is seen
+
+    def _enqueue(self, one_offs: list[IntentId]) -> IntentId:
+        source, target, amount = ONE_OFFS[len(one_offs)]
+        intent = self._world.enqueue(source, target, amount)
+        one_offs.append(intent)
+        self._say("step", f"enqueued {intent}: {amount} {source} -> {target}")
+        return intent
+
+    def _is_filled(self, intent: IntentId) -> bool:
+        return self._world.state(intent) is IntentState.FILLED
+
+    def _buys(self) -> int:
+        filled = [one for one in self._world.trades() if one.plan_id == PLAN and one.state is IntentState.FILLED]
+        return len(filled)
+
+    def _hold_books_against_chain(self) -> None:
+        from sniperforge.ports.records import NATIVE_SOL, Asset
+        from sniperforge.trading.holdings import holdings_at_one_slot
+
+        services = self._world.services
+        wallet = Address(services.wallets.find(None).address)
+        # A confirmed landing becomes a final line a moment after the chain calls it final.
+        services.reconciler.scan(wallet)
+        with services.chain.pinned() as node:
+            holdings = holdings_at_one_slot(node, wallet)
+        names = {NATIVE_SOL: "SOL (native)", Asset(WSOL_MINT): "wSOL"}
+        with services.store.read() as books:
+            for asset in sorted({*holdings.raw, *books.ledger.assets(wallet)}):
+                booked = books.ledger.balance_raw(wallet, asset, up_to_slot=holdings.slot, final_only=True)
+                self.report.balances.append(
+                    BalanceLine(
+                        asset=names.get(asset) or self._symbol(asset),
+                        slot=holdings.slot,
+                        books_raw=booked,
+                        chain_raw=holdings.raw.get(asset, 0),
+                    )
+                )
+        checked = services.invariants.check(wallet)
+        at = checked.looked_at
+        self.report.invariants = (
+            f"{at.intents} trades, {at.attempts} transactions, {at.fills} fills, {at.lines} ledger lines "
+            f"and {at.assets} assets against {at.transactions} transactions on chain"
+        )
+        self.report.problems += [f"{one.invariant} {one.subject}: {one.what}" for one in checked.violations]
+
+    def _symbol(self, mint: str) -> str:
+        try:
+            return self._world.services.tokens.resolve(mint).symbol
+        except RetryableError:
+            return mint
+
+    def _stop(self) -> None:
+        self._say("step", "stopping everything")
+        try:
+            self._world.command("down")
+        except (SniperForgeError, OSError) as error:
+            self.report.problems.append(str(error))
+
+
+def _line(intent: TradeIntent, report: TradeReport) -> TradeLine:
+    fill = report.fill
+    what = "one-off" if intent.occurrence is None else f"round {intent.occurrence + 1}"
+    confirmed = report.filled_by.confirmed_at if report.filled_by else None
+    sol_in = intent.input_mint == WSOL_MINT
+    decimals = (SOL_DECIMALS, USDC_DECIMALS) if sol_in else (USDC_DECIMALS, SOL_DECIMALS)
+    units = ("SOL", "USDC") if sol_in else ("USDC", "SOL")
+    gave = got = ""
+    price = None
+    if fill is not None:
+        gave = f"{format_units(fill.input_raw, decimals[0])} {units[0]}"
+        got = f"{format_units(fill.output_raw, decimals[1])} {units[1]}"
+        usd, sol = (fill.output_raw, fill.input_raw) if sol_in else (fill.input_raw, fill.output_raw)
+        price = (Decimal(usd).scaleb(-USDC_DECIMALS) / Decimal(sol).scaleb(-SOL_DECIMALS)).quantize(Decimal("0.0001"))
+    seconds = None if confirmed is None else Decimal(str(round((confirmed - intent.created_at).total_seconds(), 3)))
+    return TradeLine(
+        id=intent.id,
+        what=what,
+        state=intent.state.value,
+        gave=gave,
+        got=got,
+        price=price,
+        realised_bps=report.realised_bps,
+        fee_lamports=sum(one.fee_lamports for one in report.fills),
+        attempts=len(report.attempts),
+        seconds=seconds,
+        is_final=report.settled,
+    )
