@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sniperforge.cli import doctor_stack
 from sniperforge.cli.common import open_services, print_json
+from sniperforge.cli.findings import Finding
 from sniperforge.domain.money import WSOL_MINT
 from sniperforge.errors import SniperForgeError
 
 if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
-
-Verdict = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found. `fix` is empty when there is nothing to do."""
-
-    check: str
-    verdict: Verdict
-    what: str
-    fix: str = ""
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:  # noqa: FBT002
-    """Check home, wallets, books, RPC nodes, Jupiter, prices and request budget; exit 1 if anything fails."""
+    """Check everything it stands on, from disk and wallets to nodes, prices, workers and plans; exit 1 if any fails."""
     services = open_services()
     findings: list[Finding] = []
     for name, check in _CHECKS:
@@ -157,9 +147,17 @@ def _prices(services: Services) -> Iterator[Finding]:
 
 _CHECKS: tuple[tuple[str, Callable[[Services], Iterator[Finding]]], ...] = (
     ("home", _home),
+    ("disk", doctor_stack.disk),
     ("wallets", _wallets),
     ("books", _books),
     ("rpc", _nodes),
+    ("clock", doctor_stack.clock),
     ("jupiter", _jupiter),
     ("prices", _prices),
+    ("limits", doctor_stack.limits),
+    ("stack", doctor_stack.stack),
+    ("queue", doctor_stack.queue),
+    ("workers", doctor_stack.workers),
+    ("beat", doctor_stack.beat),
+    ("plans", doctor_stack.plans),
 )

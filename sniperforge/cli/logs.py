@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S = 0.3
 _ROUNDS = 1_000
 _OF_PLANS = ("plan", "plan_id")
-_TOLD_ELSEWHERE = frozenset({"role", "logger", "exception"})
+_TOLD_ELSEWHERE = frozenset({"role", "logger", "exception", "task_id"})
 
 
 def register(app: typer.Typer) -> None:

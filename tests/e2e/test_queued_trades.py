@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.redis_server import RedisServer, running_redis
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.terminal import sniperforge
 from tests.fakes.user_home import Home, fund, make_home, one_line
 from tests.fakes.working_home import working
 
@@ -77,6 +80,37 @@ def test_a_followed_trade_shows_every_step_once_and_ends_as_inline_does(home: Ho
     assert "Fund the wallet" in failed.text.splitlines()[-1]
 
 
+def test_a_running_system_is_found_well_and_shows_what_it_did(home: Home) -> None:
+    found = {one["check"]: one["verdict"] for one in home.json("doctor")}
+    assert set(found.values()) == {"ok"}, found
+    assert {"workers", "beat", "queue", "clock", "disk"} <= found.keys()
+    (trade, *_) = home.trades()
+    told = home.run("logs", "--intent", trade["id"][:6], "--lines", "200").text
+    assert "  books     intent.decided: decided" in told
+    assert re.search(r"  worker    signed .*step=signed", told), told
+    assert told.index("intent.decided") < told.index("step=signed") < told.index("attempt.confirmed")
+    worth = home.json("portfolio")
+    held = {one["symbol"]: one for one in worth["holdings"]}
+    assert held["SOL"]["bought_raw"] > 0
+    assert Decimal(worth["value_usd"]) == sum(Decimal(one["value_usd"]) for one in worth["holdings"])
+    assert worth["fee_lamports"] >= 5_000
+    assert "of it bought here" in home.run("portfolio", "--wallet", "main").text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("logs", "--level", "loud", "--intent", "x", "--plan", "y"), "none of debug, info"),
+        (("logs", "--plan", "nothing"), "no such plan"),
+        (("logs", "--intent", "zzzzzz"), "no such trade"),
+        (("portfolio", "--wallet", "nobody"), "no such wallet"),
+        (("portfolio",), "sniperforge reconcile"),
+    ],
+)
+def test_wrong_input_is_one_line(idle_home: Home, arguments: tuple[str, ...], says: str) -> None:
+    assert says in one_line(idle_home.run(*arguments))
+
+
 def test_the_same_name_again_is_the_same_trade_for_workers_too(home: Home) -> None:
     named = (*BUY, "--amount", "3", "--token", "tuesday", "--wait")
     assert home.json(*named)["fill"] == home.json(*named)["fill"]
@@ -91,6 +125,32 @@ def test_who_stops_following_is_told_that_it_goes_on(home: Home) -> None:
     assert f"Trade {newest['id']} goes on without you" in errors
     assert newest["state"] in ("pending", "executing")
     home.run("cancel", newest["id"])
+
+
+def test_logs_are_followed_and_hold_nothing_that_a_terminal_obeys(idle_home: Home) -> None:
+    assert idle_home.run("logs").text.startswith("nothing in ")
+    folder = Path(idle_home.environment["SNIPERFORGE_HOME"]) / "logs"
+    line = {"timestamp": "2026-03-01T12:00:00Z", "level": "warning", "event": "one\x1b[2J", "role": "worker", "n": 5}
+    file = folder / "sniperforge-2026-03-01.jsonl"
+    folder.mkdir(exist_ok=True)
+    file.write_text(json.dumps(line) + "\n")
+    follow = subprocess.Popen(
+        sniperforge("logs", "--follow", "--level", "warning"),
+        env=idle_home.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert follow.stdout is not None
+        assert follow.stdout.readline() == "2026-03-01 12:00:00.000Z  warning   worker    one\\x1b[2J n=5\n"
+        with file.open("a") as log:
+            log.write(json.dumps(line | {"level": "info", "event": "quiet"}) + "\n")
+            log.write(json.dumps(line | {"event": "two", "exception": "Traceback:\n  boom"}) + "\n")
+        assert follow.stdout.readline().endswith("  two n=5\n")
+        assert [follow.stdout.readline() for _ in range(2)] == ["    Traceback:\n", "      boom\n"]
+    finally:
+        follow.kill()
+        follow.communicate(timeout=10)
 
 
 def test_without_a_stack_nothing_is_decided(idle_home: Home) -> None:

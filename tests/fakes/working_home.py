@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from sniperforge.ports.queue import Queue
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.terminal import sniperforge
 
 READY_WITHIN_S = 60.0
-QUEUES = ("trades", "strategies", "health")
+QUEUES = tuple(Queue)
 
 
 @contextmanager
