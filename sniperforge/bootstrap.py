@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from sniperforge.infrastructure.invariants import InvariantChecker
+    from sniperforge.infrastructure.paper_invariants import PaperInvariantChecker
     from sniperforge.ports.codec import TransactionCodec
     from sniperforge.ports.store import Store
     from sniperforge.shared.jupiter.absent import NoJupiter
@@ -54,14 +55,25 @@ class Services:
         self.clock: Clock = SystemClock()
         self._ask_passphrase = ask_passphrase
 
+    @property
+    def on_paper(self) -> bool:
+        """Whether trades stay on paper: live quotes, books of their own, nothing signed or sent."""
+        return self.settings.mode == "paper"
+
+    @property
+    def books_network(self) -> str:
+        """What the books say they are of, so that books of paper and of the chain are never taken for each other."""
+        return f"{self.settings.network}-paper" if self.on_paper else self.settings.network
+
     @cached_property
     def wallets(self) -> WalletManager:
         """The wallets of this home."""
         from sniperforge.shared.keystore import Keystore
+        from sniperforge.shared.paper_wallets import PaperWallets
         from sniperforge.shared.wallet_manager import WalletManager, settings_passphrase
 
-        keystore = Keystore(self.settings.keystore_dir)
-        return WalletManager(keystore, settings_passphrase(self.settings, self._ask_passphrase))
+        kind = PaperWallets if self.on_paper else WalletManager
+        return kind(Keystore(self.settings.keystore_dir), settings_passphrase(self.settings, self._ask_passphrase))
 
     @cached_property
     def codec(self) -> TransactionCodec:
@@ -205,24 +217,30 @@ class Services:
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        """Books against chain."""
+        """Books against chain; on paper there is none to hold them against."""
+        from sniperforge.trading.paper_books import PaperReconciler
         from sniperforge.trading.reconciler import Reconciler
 
+        if self.on_paper:
+            return PaperReconciler(store=self.store, network=self.books_network)
         return Reconciler(
             store=self.store,
             chain=self.chain,
             clock=self.clock,
             tip_accounts=self.guard_policy.tip_accounts,
-            network=self.settings.network,
+            network=self.books_network,
         )
 
     @cached_property
-    def invariants(self) -> InvariantChecker:
-        """The books held against the chain by code that shares nothing with what trades."""
+    def invariants(self) -> InvariantChecker | PaperInvariantChecker:
+        """The books held against the chain (on paper: themselves) by code that shares nothing with what trades."""
         from datetime import timedelta
 
         from sniperforge.infrastructure.invariants import InvariantChecker
+        from sniperforge.infrastructure.paper_invariants import PaperInvariantChecker
 
+        if self.on_paper:
+            return PaperInvariantChecker(store=self.store)
         return InvariantChecker(
             store=self.store,
             chain=self.chain,
@@ -237,6 +255,7 @@ class Services:
         from datetime import timedelta
 
         from sniperforge.config import BUSY_ADDRESS
+        from sniperforge.domain.intent import SendPath
         from sniperforge.domain.money import Address
         from sniperforge.domain.transaction import SYSTEM_PROGRAM
         from sniperforge.trading.executor_policy import ExecutorPolicy
@@ -254,19 +273,32 @@ class Services:
             lease=timedelta(seconds=settings.lease_s),
             large_trade_usd=settings.large_trade_usd,
             has_second_node=len(settings.effective_rpc_urls) > 1,
+            path=SendPath.PAPER if self.on_paper else SendPath.MANAGED,
         )
 
     def executor(self, *, owner: str, watch: Watch | None = None) -> Executor:
-        """What carries trades to their end.
+        """What carries trades to their end, on the chain or on paper.
 
         Args:
             owner: Who works, for leases; unique per process and thread.
             watch: Told of every step.
         """
+        from sniperforge.trading.paper_executor import PaperExecutor
         from sniperforge.trading.progress import unwatched
         from sniperforge.trading.trade_executor import TradeExecutor
         from sniperforge.trading.transaction_guard import TransactionGuard
 
+        if self.on_paper:
+            return PaperExecutor(
+                store=self.store,
+                chain=self.chain,
+                exchange=self.exchange,
+                tokens=self.tradable_tokens,
+                judge=self.judge,
+                clock=self.clock,
+                policy=self.executor_policy,
+                watch=watch or unwatched,
+            )
         return TradeExecutor(
             store=self.store,
             chain=self.chain,

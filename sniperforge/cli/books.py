@@ -50,6 +50,10 @@ def reconcile(
 ) -> None:
     """Read a wallet's history on chain, book what others did, and compare balances; exit 1 on any difference."""
     services = open_services()
+    if services.on_paper:
+        typer.echo("PAPER: there is no chain to compare with; the books are held against themselves", err=True)
+        _hold(services, wallet)
+        return
     address = _adopted(services, wallet)
     report = services.reconciler.scan(address, whole=whole)
     _book_undead(services, report)
@@ -150,7 +154,10 @@ def _as_json(report: ScanReport, found: tuple[Difference, ...]) -> dict[str, Any
 
 def invariants(wallet: Wallet = None) -> None:
     """Check the books of a wallet against the whole chain by code that shares nothing with what trades."""
-    services = open_services()
+    _hold(open_services(), wallet)
+
+
+def _hold(services: Services, wallet: str | None) -> None:
     report = services.invariants.check(services.wallets.address_of(wallet or services.settings.wallet))
     typer.echo(str(report))
     if not report.holds:

@@ -25,6 +25,8 @@ def open_services(*, new_passphrase: bool = False) -> Services:
 
     settings = load_settings()
     configure_logging(settings, role="cli")
+    if settings.mode == "paper":
+        typer.echo("PAPER: live quotes, books of their own; nothing is signed or sent", err=True)
     ask = (lambda: _ask_passphrase(twice=new_passphrase)) if sys.stdin.isatty() else None
     return build(settings, ask_passphrase=ask)
 

@@ -17,6 +17,7 @@ from sniperforge.cli import (
     devnet,
     doctor,
     logs,
+    paper,
     portfolio,
     quote,
     recover,
@@ -57,6 +58,7 @@ for module in (
     recover,
     services,
     devnet,
+    paper,
 ):
     module.register(app)
 

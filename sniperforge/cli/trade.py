@@ -237,7 +237,7 @@ def _ready(services: Services, request: TradeRequest, *, yes: bool) -> None:
         twin = twin_of(books, request, since=services.clock.now() - TWINS_WITHIN)
     if stopped is not None:
         raise InvalidInputError(f"nothing was decided: {stopped}", subject="trade")
-    if known is None:
+    if known is None and not services.on_paper:
         typer.echo("the wallet is new to the books: its balances on chain become their opening", err=True)
     services.reconciler.adopt(services.wallets.find(request.wallet).name, request.wallet)
     if is_new and twin is not None and not yes:

@@ -10,7 +10,15 @@ import typer
 
 from sniperforge.cli.common import open_services, print_json
 from sniperforge.cli.token_names import TokenNames, names_of, short
-from sniperforge.domain.intent import Attempt, AttemptState, Fill, FillState, TradeIntent
+from sniperforge.domain.intent import (
+    Attempt,
+    AttemptState,
+    Fill,
+    FillState,
+    IntentKind,
+    SendPath,
+    TradeIntent,
+)
 from sniperforge.domain.money import SOL_DECIMALS, format_units
 
 if TYPE_CHECKING:
@@ -45,7 +53,8 @@ def trades(
     for intent in intents:
         reason = _cut(intent.reason or "")
         age = _age(now - intent.created_at)
-        typer.echo(f"{intent.id}  {age:>4}  {intent.state.value:<9}  {_what(intent, names):<32}  {reason}".rstrip())
+        what = f"{_mark(intent)}{_what(intent, names)}"
+        typer.echo(f"{intent.id}  {age:>4}  {intent.state.value:<9}  {what:<32}  {reason}".rstrip())
 
 
 def show(
@@ -71,19 +80,21 @@ def names_for(services: Services, reports: Sequence[TradeReport]) -> TokenNames:
 def summary_line(intent: TradeIntent) -> str:
     """A trade in one line, without names."""
     because = f": {intent.reason}" if intent.reason else ""
-    return f"trade {intent.id} is {intent.state.value}{because}"
+    return f"{_mark(intent)}trade {intent.id} is {intent.state.value}{because}"
 
 
 def result_lines(report: TradeReport, names: TokenNames) -> list[str]:
     """What came of a trade, for the end of a command that carried it there."""
-    lines = [f"trade {report.intent.id}: {_state(report)}"]
+    lines = [f"{_mark(report.intent)}trade {report.intent.id}: {_state(report)}"]
     lines += [f"  {line}" for line in _fill_lines(report, names)]
     return lines
 
 
 def _all_lines(report: TradeReport, names: TokenNames) -> Iterator[str]:
     intent = report.intent
-    yield f"trade {intent.id}: {_state(report)}"
+    yield f"{_mark(intent)}trade {intent.id}: {_state(report)}"
+    if intent.path is SendPath.PAPER:
+        yield "  paper         nothing was signed or sent; fills are live quotes, fees and rent are estimates"
     yield f"  decided       {_moment(intent.created_at)} as {intent.key}"
     wallet = f"{report.wallet.name} {intent.wallet}" if report.wallet else intent.wallet
     yield f"  wallet        {wallet}"
@@ -109,8 +120,12 @@ def _attempt_lines(attempt: Attempt, names: TokenNames, intent: TradeIntent) -> 
 
     yield f"attempt {attempt.number}: {attempt.state.value}"
     yield f"  signature     {attempt.signature}"
-    quoted, least = (names.amount(raw, intent.output_mint) for raw in (attempt.quoted_out_raw, attempt.min_out_raw))
-    yield f"  quoted        {quoted} by {attempt.router or 'an unnamed router'}, at least {least}"
+    if attempt.path is SendPath.PAPER:
+        yield f"  quoted        {names.amount(attempt.quoted_out_raw, intent.output_mint)} by {attempt.router}"
+        return
+    if intent.kind is IntentKind.TRADE:
+        quoted, least = (names.amount(raw, intent.output_mint) for raw in (attempt.quoted_out_raw, attempt.min_out_raw))
+        yield f"  quoted        {quoted} by {attempt.router or 'an unnamed router'}, at least {least}"
     sent = f"{attempt.sent_count} times" if attempt.sent_count != 1 else "once"
     answered = f"; {attempt.execute_message}" if attempt.execute_message else ""
     yield f"  sent          {sent}{answered}"
@@ -127,6 +142,14 @@ def _fill_lines(report: TradeReport, names: TokenNames) -> Iterator[str]:
     fill, attempt = report.fill, report.filled_by
     if fill is None or attempt is None:
         return
+    if report.intent.kind is IntentKind.TRADE:
+        yield from _swap_lines(report, fill, attempt, names)
+    for name, lamports in _costs(fill):
+        yield f"{name:<13} {format_units(lamports, SOL_DECIMALS)} SOL"
+    yield f"signature     {fill.signature}"
+
+
+def _swap_lines(report: TradeReport, fill: Fill, attempt: Attempt, names: TokenNames) -> Iterator[str]:
     yield f"gave          {names.amount(fill.input_raw, fill.input_mint)}"
     yield f"got           {names.amount(fill.output_raw, fill.output_mint)}"
     price = _price_line(fill, names)
@@ -136,9 +159,6 @@ def _fill_lines(report: TradeReport, names: TokenNames) -> Iterator[str]:
     better = "" if realised is None else f", realised {realised:+.2f} bps"
     yield f"quoted        {names.amount(attempt.quoted_out_raw, fill.output_mint)}{better}"
     yield f"at least      {names.amount(attempt.min_out_raw, fill.output_mint)}"
-    for name, lamports in _costs(fill):
-        yield f"{name:<13} {format_units(lamports, SOL_DECIMALS)} SOL"
-    yield f"signature     {fill.signature}"
 
 
 def _price_line(fill: Fill, names: TokenNames) -> str | None:
@@ -166,7 +186,14 @@ def _state(report: TradeReport) -> str:
     return f"{report.intent.state.value}, {'final' if fill.state is FillState.FINAL else 'provisional until finalized'}"
 
 
+def _mark(intent: TradeIntent) -> str:
+    """What is on paper says so wherever it is named."""
+    return "PAPER " if intent.path is SendPath.PAPER else ""
+
+
 def _what(intent: TradeIntent, names: TokenNames) -> str:
+    if intent.purpose is not None:
+        return f"maintenance: {intent.purpose.value.replace('_', ' ')}"
     if intent.input_amount_raw is None:
         given = f"all {names.symbol(intent.input_mint)}"
     else:
@@ -227,6 +254,8 @@ def _intent_json(intent: TradeIntent) -> dict[str, Any]:
     return {
         "id": intent.id,
         "key": intent.key,
+        "kind": intent.kind.value,
+        "path": intent.path.value,
         "state": intent.state.value,
         "reason_code": intent.reason_code,
         "reason": intent.reason,

@@ -32,8 +32,9 @@ def passphrase_file(settings: Settings) -> Path | None:
     Raises:
         ConfigError: None is set, and it is not ours to make one.
     """
-    if settings.wallet_passphrase is not None or settings.wallet_passphrase_file is not None:
-        return None
+    is_set = settings.wallet_passphrase is not None or settings.wallet_passphrase_file is not None
+    if is_set or (settings.mode == "paper" and settings.network != "sandbox"):
+        return None  # on paper nothing is signed, so nothing is unlocked
     path = settings.home / _FILE_NAME
     if settings.network == "sandbox":
         if path.exists():
@@ -72,6 +73,8 @@ def fund_and_adopt(services: Services, admin: SandboxAdmin, say: Say) -> None:
     Raises:
         RetryableError: A node or the sandbox does not answer.
     """
+    if services.on_paper:
+        return  # `paper-fund` gives what a wallet has on paper
     try:
         wallet = services.wallets.find(WALLET_NAME)
     except WalletError:

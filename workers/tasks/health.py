@@ -48,7 +48,7 @@ def sing_canary(worker: WorkerContext, queue: str) -> None:
 
 
 def _wallets(worker: WorkerContext) -> list[Address]:
-    network = worker.services.settings.network
+    network = worker.services.books_network
     with worker.services.store.read() as books:
         return [wallet.address for wallet in books.wallets.all() if wallet.network == network]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +162,8 @@ def test_trades_on_paper_fit_afterwards_and_only_then(old_books: Engine) -> None
 def test_what_is_sent_still_needs_a_bound(old_books: Engine) -> None:
     upgrade(old_books)
 
-    boundless = replace(an_attempt(an_intent("two")), bound_block_height=None)
-    with pytest.raises(InvalidInputError), SqlStore(old_books).write() as books:
+    with SqlStore(old_books).write() as books:
         books.intents.add(an_intent("two"))
-        books.attempts.add(boundless)
+
+    with pytest.raises(InvalidInputError), SqlStore(old_books).write() as books:
+        books.attempts.add(an_attempt(an_intent("two"), bound_block_height=None))
