@@ -178,7 +178,7 @@ def _plan_line(plan: Plan) -> PlanLine:
 def _stops(books: Books) -> Iterable[str]:
     system = books.system.get()
     if system.mode is not TradingMode.ACTIVE:
-        yield f"trading is {system.mode.value}: {system.reason or 'no reason was given'}"
+        yield f"trading is {system.mode.value}: {system.reason}"
     for wallet in books.wallets.all():
         if wallet.mode is not TradingMode.ACTIVE:
-            yield f"wallet {wallet.name} is {wallet.mode.value}: {wallet.mode_reason or 'no reason was given'}"
+            yield f"wallet {wallet.name} is {wallet.mode.value}: {wallet.mode_reason}"

@@ -85,6 +85,16 @@ def test_a_bucket_that_is_closed_is_told_of_too() -> None:
     assert 29 < of.forecast_s(Lane.ENTRY, Bucket.MAIN, 1) <= 30
 
 
+def test_what_is_left_is_told_without_taking_a_place() -> None:
+    of = budget()
+    assert of.left(Bucket.MAIN) == (10, 10)
+    of.acquire(Lane.ENTRY, Bucket.MAIN, timeout_s=0)
+    assert of.left(Bucket.MAIN) == (9, 10)
+    assert of.left(Bucket.EXECUTE) == (4, 4)
+    refused(of, of.acquire(Lane.ENTRY, Bucket.MAIN, timeout_s=0), now() + timedelta(seconds=30))
+    assert of.left(Bucket.MAIN) == (0, 10), "closed by Jupiter"
+
+
 def test_once_exits_have_used_the_window_nobody_else_gets_a_place() -> None:
     of = budget()
 
