@@ -31,6 +31,9 @@ class ExecutorPolicy:
         retry_after: Pause after a refusal or failure before anything was signed.
         resend_every: Pause between two sendings of the same bytes.
         poll_every: Pause between two looks at the chain.
+        finality_poll_at_most: Longest pause between two looks at a landing that is not final yet. A block is final
+            when 31 more are confirmed on top of it (https://docs.anza.xyz/consensus/commitments), 6 to 13 s with slots
+            of 200 to 400 ms; so the pauses grow with the time since it was confirmed.
         repost_for: How long after signing `/execute` may be asked about the same bytes (two minutes, Jupiter's docs).
         watch_for: How long an EXPIRED attempt is still asked about.
         large_trade_usd: From this value on a second node must agree that a transaction is dead.
@@ -52,6 +55,7 @@ class ExecutorPolicy:
     retry_after: timedelta = timedelta(seconds=2)
     resend_every: timedelta = timedelta(seconds=2)
     poll_every: timedelta = timedelta(milliseconds=400)
+    finality_poll_at_most: timedelta = timedelta(seconds=2)
     repost_for: timedelta = timedelta(minutes=2)
     watch_for: timedelta = timedelta(days=1)
     path: SendPath = SendPath.MANAGED

@@ -450,7 +450,12 @@ class TradeExecutor:
             elif self._mortality.judge(attempt, needs_second_node=self._is_large(attempt)).fate is Fate.DEAD:
                 # Finalized history past its bound does not hold it, whatever a lagging node still shows.
                 self._settlement.taken_back(attempt)
-        return self._standing(intent.id, wait=self._policy.poll_every)
+        return self._standing(intent.id, wait=self._until_final(attempt))
+
+    def _until_final(self, attempt: Attempt) -> timedelta:
+        """As long again as it has been confirmed, within bounds; a clock that was set back only asks more often."""
+        since = self._clock.now() - (attempt.confirmed_at or attempt.updated_at)
+        return max(self._policy.poll_every, min(since, self._policy.finality_poll_at_most))
 
     def _finish(self, intent: TradeIntent, attempt: Attempt) -> bool:
         """Book the end if the transaction is finalized (rule *final-evidence*: the fill is read again)."""

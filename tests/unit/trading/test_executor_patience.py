@@ -1,0 +1,35 @@
+"""How long the executor waits between two looks at the chain."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sniperforge.domain.intent import IntentState
+from sniperforge.trading.executor_policy import Until
+from tests.fakes.trading_world import TradingWorld
+
+POLL = timedelta(milliseconds=400)
+AT_MOST = timedelta(seconds=2)
+
+
+def test_a_landing_that_is_not_final_is_looked_at_ever_less_often() -> None:
+    world = TradingWorld()
+    intent = world.executor().run(world.decide(), until=Until.CONFIRMED).id
+    world.pass_time(milliseconds=400)
+
+    pauses = []
+    while not (standing := world.executor().advance(intent)).settled:
+        pauses.append(standing.wait)
+        world.clock.sleep(standing.wait.total_seconds())
+
+    assert pauses[:4] == [POLL, 2 * POLL, 4 * POLL, AT_MOST]
+    assert set(pauses[4:]) <= {AT_MOST}
+    assert standing.intent.state is IntentState.FILLED
+
+
+def test_a_clock_that_was_set_back_only_makes_it_ask_more_often() -> None:
+    world = TradingWorld()
+    intent = world.executor().run(world.decide(), until=Until.CONFIRMED).id
+    world.clock.jump(world.clock.now() - timedelta(hours=1))
+
+    assert world.executor().advance(intent).wait == POLL
