@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import ROUND_UP, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_UP, Context, Decimal
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -17,7 +17,9 @@ from sniperforge.strategies.config import Amount, StrategyConfig, Whole, read_co
 from sniperforge.strategies.schedule import SCHEDULE_KEYS, Schedule, Timetable
 
 _UP = Context(prec=28, rounding=ROUND_UP)
-_SHOWN = Context(prec=8)
+_SHOWN_UP, _SHOWN_DOWN = Context(prec=8, rounding=ROUND_CEILING), Context(prec=8, rounding=ROUND_FLOOR)
+"""A price beyond a limit is shown beyond it, never as the limit."""
+
 _ORDERS = "orders"
 """What a plan remembers: how many of its orders were decided."""
 
@@ -161,7 +163,7 @@ class DcaStrategy:
 
 
 def _raw(amount: Decimal | None, pair: Pair, name: str) -> int:
-    return parse_units(str(amount), pair.input.decimals, field=name)
+    return parse_units(f"{amount:f}", pair.input.decimals, field=name)
 
 
 def _out_of_band(config: DcaConfig, price: Decimal | None) -> str | None:
@@ -171,9 +173,9 @@ def _out_of_band(config: DcaConfig, price: Decimal | None) -> str | None:
     if price is None:
         raise PriceUnavailableError("a band of prices is set and there is no price", subject=config.name)
     if config.max_price is not None and price > config.max_price:
-        return f"the price is {_SHOWN.plus(price):f}, above max_price ({config.max_price:f})"
+        return f"the price is {_SHOWN_UP.plus(price):f}, above max_price ({config.max_price:f})"
     if config.min_price is not None and price < config.min_price:
-        return f"the price is {_SHOWN.plus(price):f}, below min_price ({config.min_price:f})"
+        return f"the price is {_SHOWN_DOWN.plus(price):f}, below min_price ({config.min_price:f})"
     return None
 
 

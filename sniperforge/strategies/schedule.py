@@ -55,6 +55,13 @@ class Every(BaseModel):
         return count, moment + count * self.shortest_gap
 
 
+def _some_days(value: object) -> object:
+    if not isinstance(value, list | tuple) or not value:
+        message = f"name one day at least, as a list of {', '.join(DAYS)}"
+        raise ValueError(message)
+    return value
+
+
 def _a_time(value: object) -> object:
     if isinstance(value, str) and _TIME.fullmatch(value):
         value = time.fromisoformat(value)
@@ -77,7 +84,7 @@ class Calendar(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    days: Annotated[tuple[Day, ...], Field(min_length=1)]
+    days: Annotated[tuple[Day, ...], BeforeValidator(_some_days)]
     time: Annotated[time, BeforeValidator(_a_time)]
     time_zone: Annotated[ZoneInfo, BeforeValidator(_a_zone)]
 
