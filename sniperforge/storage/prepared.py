@@ -27,10 +27,16 @@ class Prepared:
         statement: With a place (`bindparam`) for each value that differs from time to time, lists by `one_of`.
         dialect: The database.
         columns: Of the rows that an INSERT or UPDATE writes.
+
+    Raises:
+        TypeError: The statement has a list in it.
     """
 
     def __init__(self, statement: Statement, dialect: Dialect, columns: tuple[str, ...]) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=columns)
+        if compiled.post_compile_params:
+            message = f"a list has no fixed number of places, use `one_of`: {compiled.string}"
+            raise TypeError(message)
         self._sql = compiled.string
         self._by_position = compiled.positiontup is not None
         binds = {name: bind for bind, name in compiled.bind_names.items()}
