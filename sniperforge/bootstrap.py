@@ -259,6 +259,7 @@ class Services:
         from sniperforge.domain.money import Address
         from sniperforge.domain.transaction import SYSTEM_PROGRAM
         from sniperforge.trading.executor_policy import ExecutorPolicy
+        from sniperforge.trading.spend_limits import SpendLimits
 
         settings = self.settings
         return ExecutorPolicy(
@@ -273,6 +274,9 @@ class Services:
             lease=timedelta(seconds=settings.lease_s),
             large_trade_usd=settings.large_trade_usd,
             has_second_node=len(settings.effective_rpc_urls) > 1,
+            spend_limits=SpendLimits(
+                per_trade_usd=settings.max_spend_per_trade_usd, per_day_usd=settings.max_spend_per_day_usd
+            ),
             path=SendPath.PAPER if self.on_paper else SendPath.MANAGED,
         )
 

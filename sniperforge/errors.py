@@ -24,6 +24,7 @@ SniperForgeError
 |   +-- PreflightFailedError      a node simulated this transaction and did not forward it
 |   +-- ExchangeRejectedError     Jupiter refuses this request as it stands
 |   +-- GuardRefusedError         a transaction breaks a rule; it was not signed
+|   +-- SpendLimitError           a limit of the settings leaves no room for this entry
 |   +-- AuthenticationError       a key or password is wrong; stop and tell a person
 |   +-- TokenError                unknown, ambiguous, or dangerous token
 |   +-- WalletError               keystore missing, damaged, locked, or open to others
@@ -198,6 +199,10 @@ class GuardRefusedError(TerminalError):
     def rules(self) -> tuple[str, ...]:
         """Names of the broken rules."""
         return tuple(self.details.get("rules", ()))
+
+
+class SpendLimitError(TerminalError):
+    """A limit on what may be spent leaves no room for this entry; `subject` names the setting."""
 
 
 class AuthenticationError(TerminalError):

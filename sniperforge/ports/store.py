@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
@@ -201,6 +202,13 @@ class Attempts(Protocol):
 
     def live(self, limit: int) -> tuple[Attempt, ...]:
         """Attempts that may still change what the chain says, oldest first."""
+        ...
+
+    def spent_on_entries_usd(self, *, since: datetime) -> Decimal:
+        """What entries signed at `since` or later give, in dollars as they were valued then.
+
+        Those that are proven dead, or landed with an error, gave nothing.
+        """
         ...
 
     def watched(self, now: datetime, limit: int) -> tuple[Attempt, ...]:
@@ -447,11 +455,14 @@ class System(Protocol):
         """The state as this transaction sees it."""
         ...
 
-    def hold(self) -> SystemState:
+    def hold(self, *, alone: bool = False) -> SystemState:
         """The state as it is now, and as it stays until this transaction ends.
 
         Several transactions may hold it at once; `change` waits for all of them. So no attempt is inserted after
         `halt` was acknowledged (rule *fence-insert*).
+
+        Args:
+            alone: Nobody else may hold it meanwhile: for what is limited over all wallets together.
         """
         ...
 

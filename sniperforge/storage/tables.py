@@ -206,6 +206,7 @@ attempts = _table(
         "nonce_account IS NOT NULL OR bound_block_height IS NOT NULL OR path = 'paper'", name="bound_or_nonce"
     ),
     UniqueConstraint("intent_id", "number"),
+    Index(None, "created_at"),
     _partial("uq_attempts_one_live", "intent_id", where=f"nonce_account IS NULL AND {LIVE}", unique=True),
     _partial("ix_attempts_live", "created_at", where=LIVE),
     _partial("ix_attempts_watched", "watch_until", where="state = 'expired' AND watch_until IS NOT NULL"),

@@ -227,6 +227,8 @@ class PaperExecutor:
             stopped = stop_reason(books, current.wallet, current.effect) is not None
             if wallet is None or system.epoch != intent.epoch or stopped:
                 raise ConflictError("trading was halted while it was quoted", subject=intent.id)
+            worth = quote.valuation.usd_per_input_unit * quote.input_raw
+            self._policy.spend_limits.require_room(books, worth, current.effect, now)
             attempt = write_paper_fill(books, current, quote, at=now)
             books.prices.observe(quote.valuation.observed)
             for note in quote.valuation.notes:

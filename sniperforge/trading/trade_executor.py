@@ -316,6 +316,9 @@ class TradeExecutor:
             ):
                 raise ConflictError("trading was halted while it was prepared", subject=intent.id)
             attempt = _attempt(current, prepared, signature, signed, now)
+            if attempt.usd_per_input_unit is not None:
+                worth = attempt.usd_per_input_unit * attempt.input_amount_raw
+                self._policy.spend_limits.require_room(books, worth, current.effect, now)
             books.attempts.add(attempt)
             reserve(books, attempt, prepared.need, balances=prepared.balances, at=now)
             books.prices.observe(prepared.observed)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
@@ -17,6 +18,7 @@ from sniperforge.domain.intent import (
     LIVE_ATTEMPT_STATES,
     Attempt,
     AttemptState,
+    ExposureEffect,
     Fill,
     FillState,
     IntentKind,
@@ -162,6 +164,17 @@ class FakeAttempts(Part):
             lambda attempt: (attempt.created_at, attempt.id),
             limit=limit,
         )
+
+    def spent_on_entries_usd(self, *, since: datetime) -> Decimal:
+        self._transaction.must_be_sound()
+        gave_nothing = (AttemptState.EXPIRED, AttemptState.REVERTED)
+        spent = Decimal(0)
+        for attempt in self._data.attempts.values():
+            intent = self._data.intents[attempt.intent_id]
+            is_entry = intent.effect is ExposureEffect.ENTRY and intent.kind is IntentKind.TRADE
+            if is_entry and attempt.created_at >= since and attempt.state not in gave_nothing:
+                spent += (attempt.usd_per_input_unit or Decimal(0)) * attempt.input_amount_raw
+        return spent
 
     def watched(self, now: datetime, limit: int) -> tuple[Attempt, ...]:
         def asked(attempt: Attempt) -> bool:
@@ -414,7 +427,7 @@ class FakeSystem(Part):
         self._transaction.must_be_sound()
         return self._data.system
 
-    def hold(self) -> SystemState:
+    def hold(self, *, alone: bool = False) -> SystemState:  # noqa: ARG002 (its writers are alone anyway)
         self._transaction.must_write()
         return self._data.system
 

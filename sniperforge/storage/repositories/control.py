@@ -40,9 +40,9 @@ class SqlSystem(VersionedRows[SystemState]):
         """The state as this transaction sees it."""
         return self._found(self._one())
 
-    def hold(self) -> SystemState:
+    def hold(self, *, alone: bool = False) -> SystemState:
         """The state, unchanged by others until this transaction ends."""
-        return self._found(self._locked(share=True))
+        return self._found(self._locked(share=not alone))
 
     def _found(self, state: SystemState | None) -> SystemState:
         if state is None:
