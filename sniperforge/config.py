@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -81,6 +83,10 @@ def default_home() -> Path:
     return Path(platformdirs.user_data_path("sniperforge", appauthor=False))
 
 
+_READ_FROM_FILES = ("jupiter_api_key", "redis_url", "database_url")
+"""Secrets that are read when the settings are: whoever has settings has them, wherever they came from."""
+
+
 class Settings(BaseSettings):
     """Every setting of SniperForge. Frozen; secrets do not print themselves."""
 
@@ -110,7 +116,11 @@ class Settings(BaseSettings):
         description="A node this many slots behind the best one is not asked while another is healthy.",
     )
     jupiter_url: str | None = Field(None, description="Jupiter API address. Default: the network's own.")
-    jupiter_api_key: SecretStr | None = Field(None, description="Jupiter API key. Secret.")
+    # A file stands before the value that is read from it: fields are validated in this order.
+    jupiter_api_key_file: Path | None = Field(
+        None, description="File whose first line is that key; readable by its owner only."
+    )
+    jupiter_api_key: SecretStr | None = Field(None, description="Jupiter API key. Secret; prefer the file.")
     jupiter_plan: JupiterPlan = Field(
         "keyless",
         description="Plan of that key, which sets the request budget: `keyless`, `free`, ... `pro`.",
@@ -122,10 +132,16 @@ class Settings(BaseSettings):
         pattern=r"^[A-Za-z0-9_-]{1,40}$",
         description="Whose Jupiter budget is used; every process with the same name shares one window.",
     )
+    redis_url_file: Path | None = Field(
+        None, description="File whose first line is `redis_url`, password included; readable by its owner only."
+    )
     redis_url: SecretStr | None = Field(
         None,
         description="Redis of the queues and of the shared request budget. `sniperforge up` brings its own. "
         "Without it the budget holds for one process only. May contain a password, so secret.",
+    )
+    database_url_file: Path | None = Field(
+        None, description="File whose first line is `database_url`, password included; readable by its owner only."
     )
     database_url: SecretStr | None = Field(
         None, description="SQLAlchemy address of the books. Default: `books.db` (SQLite) in the home. Secret."
@@ -248,6 +264,24 @@ class Settings(BaseSettings):
                 raise ValueError(message)
         return value
 
+    @field_validator(*(f"{name}_file" for name in _READ_FROM_FILES))
+    @classmethod
+    def _usable_file(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            _first_line(value)
+        return value
+
+    @field_validator(*_READ_FROM_FILES)
+    @classmethod
+    def _from_file(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        path: Path | None = info.data.get(f"{info.field_name}_file")
+        if path is None:
+            return value
+        if value is not None:
+            message = f"{info.field_name}_file is set, too: keep one"
+            raise ValueError(message)
+        return SecretStr(_first_line(path))
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         if self.network == "mainnet" and not self.mainnet_opt_in:
@@ -301,6 +335,30 @@ class Settings(BaseSettings):
     def log_dir(self) -> Path:
         """Where log files lie."""
         return self.home / "logs"
+
+
+def _first_line(path: Path) -> str:
+    """What a file of a secret holds.
+
+    Raises:
+        ValueError: It cannot be read, others may read it, or there is nothing in it.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            message = f"others may read {path} (mode {mode:04o}): run chmod 600 '{path}'"
+            raise ValueError(message)
+        line = path.read_text(encoding="utf-8").partition("\n")[0].strip()
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror}"
+        raise ValueError(message) from error
+    except UnicodeDecodeError:
+        message = f"{path} is no UTF-8 text"
+        raise ValueError(message) from None  # its message repeats what was read
+    if not line:
+        message = f"{path} is empty: write the value in its first line"
+        raise ValueError(message)
+    return line
 
 
 def _nearest(name: str) -> str:

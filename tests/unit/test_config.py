@@ -104,6 +104,72 @@ def test_two_passphrases_contradict_each_other(monkeypatch: pytest.MonkeyPatch) 
     assert "one two three" not in str(caught.value)
 
 
+READ_FROM_FILES = ["jupiter_api_key", "redis_url", "database_url"]
+
+
+def secret_file(tmp_path: Path, content: bytes = b"TELL-NOBODY\nsecond line\n", mode: int = 0o400) -> Path:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    path.chmod(mode)
+    return path
+
+
+@pytest.mark.parametrize("name", READ_FROM_FILES)
+def test_a_secret_is_the_first_line_of_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"SNIPERFORGE_{name.upper()}_FILE", str(secret_file(tmp_path)))
+    settings = load_settings()
+    assert getattr(settings, name).get_secret_value() == "TELL-NOBODY"
+    assert "TELL-NOBODY" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("name", READ_FROM_FILES)
+def test_a_secret_and_its_file_contradict_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"SNIPERFORGE_{name.upper()}_FILE", str(secret_file(tmp_path)))
+    monkeypatch.setenv(f"SNIPERFORGE_{name.upper()}", "TELL-NOBODY")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert caught.value.problems == (f"SNIPERFORGE_{name.upper()}: {name}_file is set, too: keep one",)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [
+        (b"TELL-NOBODY", 0o640, "others may read"),
+        (b"TELL-NOBODY", 0o604, "others may read"),
+        (b"", 0o400, "is empty"),
+        (b" \nTELL-NOBODY", 0o400, "is empty"),
+        (b"\xffTELL-NOBODY", 0o400, "is no UTF-8 text"),
+    ],
+)
+@pytest.mark.parametrize("name", READ_FROM_FILES)
+def test_a_file_of_a_secret_that_will_not_do_is_one_problem_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes, mode: int, says: str
+) -> None:
+    path = secret_file(tmp_path, content, mode)
+    monkeypatch.setenv(f"SNIPERFORGE_{name.upper()}_FILE", str(path))
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"SNIPERFORGE_{name.upper()}_FILE: ")
+    assert str(path) in problem
+    assert says in problem
+    assert "TELL-NOBODY" not in str(caught.value)
+
+
+def test_files_of_secrets_that_are_missing_are_all_named_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in READ_FROM_FILES:
+        monkeypatch.setenv(f"SNIPERFORGE_{name.upper()}_FILE", str(tmp_path / name))
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert [problem.split(": ", 1)[1] for problem in caught.value.problems] == [
+        f"{tmp_path / name} cannot be read: No such file or directory" for name in READ_FROM_FILES
+    ]
+
+
 def test_secrets_do_not_print_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("JUPITER_API_KEY", "WALLET_PASSPHRASE", "REDIS_URL", "DATABASE_URL"):
         monkeypatch.setenv(f"SNIPERFORGE_{name}", "TELL-NOBODY")
