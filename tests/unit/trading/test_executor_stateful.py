@@ -78,7 +78,7 @@ LIES = ("none", "none", "no height", "height 1", "bound to a nonce", "an old blo
 WORST = Decimal("0.98")
 """Of what the oracle says an entry is worth: one percent of slippage, and one in which the two prices may differ."""
 
-STAGES = ("decided", "sent", "sent", "confirmed", "failing")
+STAGES = ("decided", "sent", "killed", "confirmed", "failing")
 TROUBLES = ("kill", "fail", "other", "sleep", "land", "fail on chain", "fork", "blocks", "halt", "cancel")
 troubles = st.lists(st.tuples(st.integers(1, 25), st.sampled_from(TROUBLES)), max_size=3)
 which = st.integers(0, 4)
@@ -100,10 +100,12 @@ class TradingMachine(RuleBasedStateMachine):
         self.behind = timedelta(0)
         for number, (ask, stage) in enumerate(asks):
             self.decide(ask)
-            if stage != "decided":
+            if stage == "killed":
+                self.ring("one", number, [(1, "killed when sent")])
+            elif stage != "decided":
                 self._advance("one", self._intent(number))
             for attempt in self.world.attempts(self._intent(number)):
-                if stage != "sent":
+                if stage in ("confirmed", "failing"):
                     self.world.chain.include(attempt.signature, err=TOO_LITTLE if stage == "failing" else None)
                     self.world.chain.advance(3)
                     self._advance("one", attempt.intent_id)
@@ -171,17 +173,18 @@ class TradingMachine(RuleBasedStateMachine):
 
     # ---- everything else
     @rule(
-        node=st.integers(0, 1),
+        node=st.sampled_from(("node-a", "node-b", "both")),
         change=st.sampled_from(
             ("well", "well", "down", "lags 2", "lags 40", "lags 200", "remembers 20", "remembers 100")
         ),
     )
-    def node_changes(self, node: int, change: str) -> None:
-        found = self.world.chain.nodes[node]
-        found.failure = NodeUnavailableError("down") if change == "down" else None
+    def node_changes(self, node: str, change: str) -> None:
         what, _, number = change.partition(" ")
-        found.lag_slots = int(number) if what == "lags" else 0
-        found.remembers_slots = int(number) if what == "remembers" else None
+        for found in self.world.chain.nodes:
+            if node in (found.name, "both"):
+                found.failure = NodeUnavailableError("down") if what == "down" else None
+                found.lag_slots = int(number) if what == "lags" else 0
+                found.remembers_slots = int(number) if what == "remembers" else None
 
     @rule(code=st.sampled_from(CODES), forwards=st.booleans(), holding=st.booleans(), lost=st.booleans())
     def jupiter_changes(self, code: int | None, *, forwards: bool, holding: bool, lost: bool) -> None:
@@ -396,6 +399,7 @@ class TradingMachine(RuleBasedStateMachine):
                 return
             left -= 1
             waits = place == "committing" and plan[0][1] not in ("kill", "fail")
+            waits |= plan[0][1] == "killed when sent" and place != "execute answered"
             if left > 0 or waits or (plan[0][1] == "fail" and place not in FAILURES):
                 return
             trouble = plan.pop(0)[1]
@@ -412,7 +416,7 @@ class TradingMachine(RuleBasedStateMachine):
         world, other = self.world, WORKERS[1 - WORKERS.index(owner)]
         pool = list(world.chain.pool)
         match trouble:
-            case "kill":
+            case "kill" | "killed when sent":
                 raise Killed
             case "fail":
                 raise FAILURES[place]
