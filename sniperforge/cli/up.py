@@ -66,8 +66,7 @@ def _up_here(for_s: int | None) -> None:
 
     clock, stop = SystemClock(), StopRequest()
     home = home_in_force()
-    with stack_lock(home / "run", clock) as lock, _signals_to(stop):
-        settings = settings_alone(home)
+    with stack_lock(home / "run", clock) as lock, _signals_to(stop), settings_alone(home) as settings:
         configure_logging(settings, role="up", on_stderr=False)
         with open_screen(sys.stdout, clock) as screen:
             stack = Stack(settings, clock=clock, say=screen.say, lock=lock)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,15 +40,25 @@ def home_in_force() -> Path:
     return Path(os.environ.get(f"{ENV_PREFIX}HOME") or default_home()).expanduser().absolute()
 
 
-def settings_alone(home: Path) -> Settings:
-    """The settings without what a stack that was killed left behind, which is removed. The caller holds the lock.
+@contextmanager
+def settings_alone(home: Path) -> Iterator[Settings]:
+    """The settings without what a stack wrote: what a killed one left is removed now, and ours in the end.
+
+    The caller holds the lock.
 
     Raises:
         ConfigError: They cannot work.
     """
+    _remove_files(home)
+    try:
+        yield load_settings(home=home)
+    finally:
+        _remove_files(home)
+
+
+def _remove_files(home: Path) -> None:
     remove_settings(home)
     remove_report(home / "run")
-    return load_settings(home=home)
 
 
 class StopRequest:
@@ -223,5 +234,3 @@ class Stack:
             self._supervisor.tick()
             self._publish(show)
             self._clock.sleep(_STARTING_TICK_S)
-        remove_settings(self.settings.home)
-        remove_report(self.settings.run_dir)

@@ -52,10 +52,11 @@ def test_nobody_else_may_read_them(tmp_path: Path) -> None:
 
 def test_settings_that_a_killed_stack_left_are_not_taken_for_the_new_ones(tmp_path: Path) -> None:
     write_settings(tmp_path, {"redis_url": "redis://127.0.0.1:1/0", "wallet_passphrase_file": "/gone"})
-    settings = settings_alone(tmp_path)
-    assert settings.redis_url is None
-    assert settings.wallet_passphrase_file is None
-    assert load_settings(home=tmp_path).redis_url is None
+    with settings_alone(tmp_path) as settings:
+        assert settings.redis_url is None
+        assert settings.wallet_passphrase_file is None
+        write_settings(tmp_path, {"redis_url": "redis://127.0.0.1:2/0"})
+    assert load_settings(home=tmp_path).redis_url is None, "nor are those of one that failed to start"
 
 
 def test_what_runs_is_read_back_as_it_was_written(tmp_path: Path) -> None:
