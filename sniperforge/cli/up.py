@@ -18,6 +18,7 @@ from sniperforge.cli.common import print_json
 from sniperforge.errors import ConfigError, InvalidInputError
 
 if TYPE_CHECKING:
+    from sniperforge.config import Settings
     from sniperforge.embedded.board import Board
     from sniperforge.embedded.stack import StopRequest
     from sniperforge.embedded.stack_files import StackReport
@@ -124,19 +125,24 @@ def _up_in_background(for_s: int | None) -> None:
         typer.echo("it goes on starting in the background: see `sniperforge status`", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"runs in the background (process {process.pid}); it says what happens in {output}")
-    _print_addresses(report, run_dir.parent)
+    _print_addresses(report)
 
 
-def _print_addresses(report: StackReport, home: Path) -> None:
+def _print_addresses(report: StackReport) -> None:
     from sniperforge.config import load_settings
-    from sniperforge.shared.flower_password import FLOWER_USER
 
     for name, address in report.addresses.items():
         typer.echo(f"{name:<8} {address}")
-    settings = load_settings()
-    if settings.flower_password is None:
-        path = settings.flower_password_file or home / "flower-password"
-        typer.echo(f"Flower's user is {FLOWER_USER}, its password is in {path}")
+    typer.echo(f"Flower's {_flower_login(load_settings())}")
+
+
+def _flower_login(settings: Settings) -> str:
+    """Whom to log in as, and where the password is: what is printed may end up in a log."""
+    from sniperforge.shared.flower_password import FLOWER_USER
+
+    where = settings.flower_password_file or settings.home / "flower-password"
+    password = "password as it was set" if settings.flower_password is not None else f"password in {where}"
+    return f"user {FLOWER_USER}, {password}"
 
 
 def down() -> None:
@@ -201,7 +207,6 @@ def status(json_output: Annotated[bool, typer.Option("--json", help="Print JSON.
     from sniperforge.embedded.stack_lock import stack_holder
     from sniperforge.embedded.status_screen import render
     from sniperforge.shared.clock import SystemClock
-    from sniperforge.shared.flower_password import FLOWER_USER
 
     clock = SystemClock()
     home = home_in_force()
@@ -212,13 +217,15 @@ def status(json_output: Annotated[bool, typer.Option("--json", help="Print JSON.
         else:
             typer.echo("nothing runs on this home: start it with `sniperforge up`", err=True)
         raise typer.Exit(1)
-    services = build(load_settings())
+    settings = load_settings()
+    services = build(settings)
     board = BoardReader(services).read()
     if json_output:
         print_json(_as_json(report, board, clock))
     else:
-        login = f"user {FLOWER_USER}  password: see {home / 'flower-password'}"
-        shown = render(report, board, now=clock.now(), monotonic=clock.monotonic(), flower_login=login)
+        shown = render(
+            report, board, now=clock.now(), monotonic=clock.monotonic(), flower_login=_flower_login(settings)
+        )
         Console(soft_wrap=not sys.stdout.isatty()).print(shown)
     if not _all_run(report):
         raise typer.Exit(1)

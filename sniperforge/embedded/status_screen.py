@@ -188,7 +188,9 @@ def _services_table(services: tuple[ServiceStatus, ...], monotonic: float) -> Ta
 def _addresses(report: StackReport, flower_login: str) -> Table:
     grid = Table.grid(padding=(0, 2))
     for name, address in report.addresses.items():
-        grid.add_row(name, f"{address}  {flower_login}" if name == "flower" else address)
+        grid.add_row(name, address)
+        if name == "flower":
+            grid.add_row("", flower_login)
     return grid
 
 
