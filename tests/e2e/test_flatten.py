@@ -1,0 +1,95 @@
+"""Flattening a wallet as typed: asked about, cancelled, waited for, sold; and what stays is named."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.terminal import run_at_terminal, sniperforge
+from tests.fakes.user_home import Home, fund, make_home, one_line
+
+pytestmark = pytest.mark.slow
+
+BUY = ("trade", "--from", "USDC", "--inline")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    home = tmp_path_factory.mktemp("sandbox")
+    with running_sandbox(home, slot_ms=20, rate_limits=False, crowd=20, scenario="flat") as running:
+        yield running
+
+
+@pytest.fixture
+def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
+    made = make_home(sandbox, tmp_path)
+    fund(sandbox, made)
+    return made
+
+
+def positions(home: Home) -> dict[str, int]:
+    """Base units bought and held, by symbol."""
+    return {one["symbol"]: one["bought_raw"] for one in home.json("portfolio")["holdings"]}
+
+
+def test_everything_open_ends_and_what_was_bought_is_sold(home: Home) -> None:
+    assert home.run(*BUY, "--to", "SOL", "--amount", "20").status == 0
+    assert home.run(*BUY, "--to", "BONK", "--amount", "30").status == 0
+    assert home.run(*BUY, "--to", "JUP", "--amount", "0.005").status == 0
+    waiting = home.trade_until("requeued", *BUY, "--to", "SOL", "--amount", "25", "--limit", "20")
+    waiting.send_signal(signal.SIGKILL)
+    waiting.communicate(timeout=10)
+    before = positions(home)
+    assert before["SOL"] > 0
+    assert before["BONK"] > 0
+
+    asked = home.run("flatten", "--inline")
+    assert asked.status == 1
+    assert "would cancel 1 open trades and sell 2 positions" in asked.text
+    assert "--yes" in asked.text.splitlines()[-1]
+    no = run_at_terminal(sniperforge("flatten", "--inline"), home.environment, [("sell 2 positions?", "n")])
+    assert no.status == 1
+    assert positions(home) == before
+
+    done = home.run("flatten", "--inline", "--yes")
+    assert done.status == 0, done.text
+    assert "JUP: it is worth less than a cent" in done.text
+    after = positions(home)
+    assert (after["SOL"], after.get("BONK", 0)) == (0, 0)
+    assert after["JUP"] == before["JUP"]
+    states = [one["state"] for one in home.trades()]
+    assert sorted(states) == ["cancelled", *["filled"] * 5]
+    assert home.run("reconcile").status == 0
+    again = home.run("flatten", "--inline", "--yes")
+    assert again.status == 0, again.text
+    assert "nothing is open" in again.text
+    assert len(home.trades()) == 6
+
+
+def test_a_signed_trade_is_waited_for_and_sold_too(home: Home) -> None:
+    killed = home.trade_until("answered", *BUY, "--to", "SOL", "--amount", "25")
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate(timeout=10)
+    done = home.run("flatten", "--inline", "--yes")
+    assert done.status == 0, done.text
+    assert positions(home)["SOL"] == 0
+    assert sorted(one["state"] for one in home.trades()) == ["filled", "filled"]
+
+
+def test_what_cannot_be_flattened_is_one_line_and_changes_nothing(home: Home) -> None:
+    assert "sniperforge up" in one_line(home.run("flatten", "--yes"))
+    assert "give one of them" in one_line(home.run("flatten", "--inline", "--wait"))
+    assert "nothing was traded with it yet" in one_line(home.run("flatten", "--inline", "--yes"))
+    assert home.run(*BUY, "--to", "SOL", "--amount", "5").status == 0
+    assert home.run("halt", "--reason", "tea time").status == 0
+    assert "tea time" in one_line(home.run("flatten", "--inline", "--yes"))
+    assert home.run("halt", "--reducing", "--reason", "exits go on").status == 0
+    assert "NOSUCH" in one_line(home.run("flatten", "--inline", "--yes", "--to", "NOSUCH"))
+    assert home.decided() == 1
+    reduced = home.run("flatten", "--inline", "--yes")
+    assert reduced.status == 0, reduced.text
+    assert home.decided() == 2
