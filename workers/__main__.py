@@ -47,10 +47,10 @@ def main() -> int:
             from workers.flower import protect
 
             protect(settings)
-        from workers.app import app
+        from workers.app import make_app
 
         # Not `app.start`, which forgets the exit status.
-        celery.params[0].default = app
+        celery.params[0].default = make_app(settings)
         return int(celery.main(args=sys.argv[1:], standalone_mode=False) or 0)
     except (SniperForgeError, RedisError, KombuError) as failure:
         error = failure if isinstance(failure, SniperForgeError) else unavailable(failure)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, NoReturn, ParamSpec
 
 import structlog
-from celery import Task, shared_task
+from celery import Celery, Task
 
 from sniperforge.errors import InvalidInputError, OutcomeUnknownError, RetryableError, TerminalError
 from sniperforge.ports.queue import Queue, TaskName
@@ -122,15 +122,29 @@ class ForgeTask(Task):  # type: ignore[misc] # Celery has no types
         return Queue(name) if name in set(Queue) else None
 
 
+_bodies: dict[TaskName, tuple[Callable[..., None], Argument | None]] = {}
+
+
 def forge_task(
     name: TaskName, *, takes: Argument | None = None
 ) -> Callable[[Callable[Concatenate[WorkerContext, _P], None]], Callable[Concatenate[WorkerContext, _P], None]]:
-    """Register a function as the body of a task. The function itself stays as it is."""
+    """Make a function the body of a task. The function itself stays as it is."""
 
-    def register(
+    def remember(
         body: Callable[Concatenate[WorkerContext, _P], None],
     ) -> Callable[Concatenate[WorkerContext, _P], None]:
-        shared_task(body, base=ForgeTask, name=name.value, argument=takes, typing=False)
+        _bodies[name] = (body, takes)
         return body
 
-    return register
+    return remember
+
+
+def register_tasks(app: Celery) -> None:
+    """Give an app every task whose module was imported, and no other."""
+    for name, (body, takes) in _bodies.items():
+        # Not typed: Celery would hold calls against the body, which has one argument more.
+        app.task(body, base=ForgeTask, name=name.value, argument=takes, typing=False, shared=False)
+    app.finalize(auto=True)
+    for name in [name for name in app.tasks if name not in _bodies]:
+        # Celery's own chains and chords run, and even retry, whatever a message tells them. We have no use for them.
+        app.tasks.unregister(name)

