@@ -41,7 +41,7 @@ from sniperforge.trading.paper_costs import CostEstimate, CostEstimator
 from sniperforge.trading.paper_fill import PaperQuote, paper_balance, write_paper_fill
 from sniperforge.trading.price_judge import PriceJudge
 from sniperforge.trading.progress import Progress, Step, Watch, unwatched
-from sniperforge.trading.quoting import order_request, require_minimum, value_trade
+from sniperforge.trading.quoting import order_request, require_bearable_costs, require_minimum, value_trade
 
 _AT_ONCE = timedelta(0)
 _OPEN = (IntentState.PENDING, IntentState.EXECUTING)
@@ -203,6 +203,7 @@ class PaperExecutor:
             feeds=dict(zip(oracle, feeds, strict=True)),
         )
         require_minimum(order, valuation)
+        require_bearable_costs(intent, order, valuation, input_raw=input_raw, fee_lamports=costs.fee_lamports)
         return PaperQuote(order=order, valuation=valuation, input_raw=input_raw, costs=costs, slot=clock.slot)
 
     def _everything(self, intent: TradeIntent, costs: CostEstimate) -> int:

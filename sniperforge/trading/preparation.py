@@ -24,7 +24,7 @@ from sniperforge.trading.executor_policy import BLOCKHASH_LIFE_BLOCKS, ExecutorP
 from sniperforge.trading.funds import Balances, Need, free_raw
 from sniperforge.trading.price_judge import PriceJudge, Valuation
 from sniperforge.trading.progress import Step
-from sniperforge.trading.quoting import order_request, require_minimum, value_trade
+from sniperforge.trading.quoting import order_request, require_bearable_costs, require_minimum, value_trade
 from sniperforge.trading.transaction_guard import TradeTerms, TransactionGuard, fee_lamports
 
 TOKEN_ACCOUNT_BYTES = 182
@@ -140,6 +140,7 @@ class Preparation:
         valuation = self._value(intent, input_raw, prices, view, dict(zip(oracle, feeds, strict=True)))
         require_minimum(order, valuation)
         need = self._need(intent, input_raw, transaction)
+        require_bearable_costs(intent, order, valuation, input_raw=input_raw, fee_lamports=need.fee_lamports)
         terms = self._terms(intent, valuation, need, view)
         self._guard.check_bytes(transaction, terms)
         simulation = self._chain.simulate(unsigned, min_context_slot=view.slot)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fractions import Fraction
 
-from sniperforge.domain.intent import TradeIntent
+from sniperforge.domain.intent import ExposureEffect, TradeIntent
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
 from sniperforge.domain.prices import Price
-from sniperforge.errors import NoRouteError
+from sniperforge.errors import NoRouteError, PriceUnavailableError
 from sniperforge.ports.chain import AccountInfo
 from sniperforge.ports.exchange import Order, OrderRequest
 from sniperforge.ports.store import Store
@@ -91,5 +92,39 @@ def require_minimum(order: Order, valuation: Valuation) -> None:
             f"the quote brings {order.out_raw} base units, the limit is {valuation.min_out_raw}",
             subject="quote",
             fix="A later quote may be better; or widen the trade's slippage cap",
+            observed=valuation.observed,
+        )
+
+
+def require_bearable_costs(
+    intent: TradeIntent, order: Order, valuation: Valuation, *, input_raw: int, fee_lamports: int
+) -> None:
+    """Refuse an entry whose costs together are more than it may cost.
+
+    Costs are what the quote brings less than the input is worth by the independent prices (venue fees, price impact and
+    whatever an API adds), and the chain's fee. Rent is a deposit and not counted, a tip has a cap of its own. An exit
+    must get out, so its costs are shown and not refused.
+
+    Raises:
+        NoRouteError: They are more; a later quote may cost less.
+        PriceUnavailableError: SOL has no price, so that the fee has no value.
+    """
+    if intent.effect is ExposureEffect.EXIT:
+        return
+    if valuation.usd_per_lamport is None:
+        raise PriceUnavailableError(
+            "SOL has no price to value the fee by",
+            subject=WSOL_MINT,
+            fix="Nothing was signed; it is looked at again",
+            observed=valuation.observed,
+        )
+    lost = Fraction(valuation.fair_out_raw - order.out_raw, max(1, valuation.fair_out_raw))
+    worth = Fraction(valuation.usd_per_input_unit) * input_raw
+    cost_bps = (lost + Fraction(valuation.usd_per_lamport) * fee_lamports / worth) * 10_000
+    if cost_bps > intent.max_cost_bps:
+        raise NoRouteError(
+            f"all costs together are {float(cost_bps):.1f} bps of it, the limit is {intent.max_cost_bps}",
+            subject="costs",
+            fix="A later quote may cost less; the chain's fee weighs less on a larger trade",
             observed=valuation.observed,
         )

@@ -137,7 +137,7 @@ def token(raw: int, *, owner: Address | None = WALLET) -> TokenBalance:
         ("sol-bound", changed(post_lamports=(1_000_000 - FEE + 1, 1, 1))),
         ("untouched", changed(pre_tokens=(token(5),), post_tokens=(token(4),))),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_simulation_that_breaks_a_rule_is_refused_by_its_name(
     rule: str, simulation: Callable[[], Simulation]
