@@ -7,8 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +18,6 @@ from sniperforge.errors import ConfigError, InvalidInputError
 if TYPE_CHECKING:
     from sniperforge.config import Settings
     from sniperforge.embedded.board import Board
-    from sniperforge.embedded.stack import StopRequest
     from sniperforge.embedded.stack_files import StackReport
     from sniperforge.ports.clock import Clock
 
@@ -58,36 +55,23 @@ def up(
 
 
 def _up_here(for_s: int | None) -> None:
-    from sniperforge.embedded.stack import Stack, StopRequest, home_in_force, settings_alone
+    from sniperforge.embedded.stack import Stack, home_in_force, settings_alone
     from sniperforge.embedded.stack_lock import stack_lock
     from sniperforge.embedded.status_screen import open_screen
+    from sniperforge.embedded.stop_request import StopRequest, signals_to
     from sniperforge.logs import configure_logging
     from sniperforge.shared.clock import SystemClock
     from sniperforge.shared.flower_password import FLOWER_USER, flower_password
 
     clock, stop = SystemClock(), StopRequest()
     home = home_in_force()
-    with stack_lock(home / "run", clock) as lock, _signals_to(stop), settings_alone(home) as settings:
+    with stack_lock(home / "run", clock) as lock, signals_to(stop), settings_alone(home) as settings:
         configure_logging(settings, role="up", on_stderr=False)
         with open_screen(sys.stdout, clock) as screen:
             stack = Stack(settings, clock=clock, say=screen.say, lock=lock)
             password = flower_password(stack.settings).get_secret_value()
             screen.watch(stack.services, f"user {FLOWER_USER}  password {password}")
             stack.run(stop, for_s=for_s, show=screen.show)
-
-
-@contextmanager
-def _signals_to(stop: StopRequest) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a terminal that goes away all ask to stop."""
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` ignores it, on purpose
-        numbers.append(signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: stop.ask()) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _up_in_background(for_s: int | None) -> None:

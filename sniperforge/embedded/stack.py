@@ -23,6 +23,7 @@ from sniperforge.embedded.stack_files import (
     write_settings,
 )
 from sniperforge.embedded.stack_services import REDIS, SANDBOX, WORKERS, plan_stack, services_of, shown_addresses
+from sniperforge.embedded.stop_request import StopRequest
 from sniperforge.embedded.supervisor import FAILURES_THAT_TELL, Say, ServiceStatus, Supervisor
 from sniperforge.errors import ConfigError, SniperForgeError
 
@@ -59,29 +60,6 @@ def settings_alone(home: Path) -> Iterator[Settings]:
 def _remove_files(home: Path) -> None:
     remove_settings(home)
     remove_report(home / "run")
-
-
-class StopRequest:
-    """A wish to stop; the second one is a wish to hurry. Safe to be made in a signal handler."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-        self.is_hurried = False
-
-    def ask(self) -> None:
-        """Stop; asked again, hurry."""
-        if self._asked.is_set():
-            self.is_hurried = True
-        self._asked.set()
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether somebody did."""
-        return self._asked.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait so long, or until somebody asks."""
-        self._asked.wait(seconds)
 
 
 class Stack:

@@ -109,13 +109,6 @@ def test_no_secret_stands_on_a_command_line_or_in_a_file_that_others_may_read(ho
             assert not [name for name, secret in secrets.items() if secret.encode() in content], path
 
 
-def test_only_workers_are_given_the_passphrase(home: Home) -> None:
-    # Here it is in a file that `run/stack.toml` names; when it is in the environment, this is what keeps it in.
-    for name in ("redis", "sandbox", "beat", "flower"):
-        environment = Path(f"/proc/{home.service(name)['pid']}/environ").read_bytes()
-        assert b"PASSPHRASE" not in environment, name
-
-
 def test_a_second_stack_on_the_same_home_is_refused(home: Home) -> None:
     pid = stack_holder(home.path / "run")
     for arguments in (["up"], ["up", "-d"]):

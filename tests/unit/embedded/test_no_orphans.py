@@ -53,10 +53,15 @@ def test_no_child_survives_a_supervisor_that_was_killed_and_the_home_is_free_aga
             pids = json.loads((tmp_path / "pids").read_text())
             assert len(pids) == 3
             assert all(is_running(pid) for pid in pids)
+            assert all(_holds(pid, tmp_path / "run" / "stack.lock") for pid in pids), "each keeps the home from others"
         finally:
             os.kill(process.pid, signal.SIGKILL)
     _until(lambda: not any(is_running(pid) for pid in pids))
     assert stack_holder(tmp_path / "run") is None
+
+
+def _holds(pid: int, path: Path) -> bool:
+    return any(held.readlink() == path for held in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def _until(happened: Callable[[], bool]) -> None:
