@@ -105,6 +105,20 @@ def test_a_swallowed_conflict_still_rolls_everything_back(store: Store) -> None:
         assert books.wallets.by_name("main") == a_wallet()
 
 
+def test_a_swallowed_refusal_of_a_value_still_rolls_everything_back(store: Store) -> None:
+    def insert_or_ignore_then_advance() -> None:
+        with store.write() as books:
+            books.wallets.change(a_wallet(), name="advanced")
+            with suppress(InvalidInputError):
+                books.intents.add(replace(an_intent(), created_at=START.replace(tzinfo=None)))
+
+    with pytest.raises(InvalidInputError):
+        insert_or_ignore_then_advance()
+
+    with store.read() as books:
+        assert books.wallets.by_name("main") == a_wallet()
+
+
 def test_nothing_works_in_a_write_after_its_first_error(store: Store) -> None:
     def go_on() -> None:
         with store.write() as books:

@@ -104,8 +104,6 @@ class Transaction:
         except SniperForgeError as error:  # a column type refused a value
             self.fail(error)
         except self._connection.dialect.loaded_dbapi.Error as error:
-            if self._connection.dialect.is_disconnect(error, self._connection.connection, None):
-                self._connection.invalidate(error)
             self.fail(driver_meaning(error), error)
 
     def must_be_sound(self) -> None:
