@@ -65,9 +65,12 @@ program: venv  ## rebuild the sandbox's pool program (installs ziglang, 100 MB)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[program]'
 	$(BIN)/python -m sniperforge.sandbox.program.build
 
-lock: venv  ## resolve requirements.lock anew (needs `uv` on PATH)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra dev pyproject.toml tools/build-requirements.in -o requirements.lock
+RESOLVE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+lock: venv  ## resolve the lock files anew: for here, for images, and for building (needs `uv` on PATH)
+	$(RESOLVE) --extra dev pyproject.toml tools/build-requirements.in -o requirements.lock
+	$(RESOLVE) --no-annotate -c requirements.lock --extra postgres pyproject.toml -o requirements-production.lock
+	$(RESOLVE) --no-annotate -c requirements.lock tools/build-requirements.in -o tools/build-requirements.lock
 
 clean:  ## remove caches (never SNIPERFORGE_HOME)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
