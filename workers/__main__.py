@@ -28,8 +28,18 @@ _CHATTY = {
 }
 
 
-def _leave_logging_alone(**_: object) -> None:
-    """Celery sets up no logging of its own when somebody listens to this signal."""
+def keep_logging_ours() -> None:
+    """Let Celery set up no logging, and say less where we say it already."""
+    for name, level in _CHATTY.items():
+        logging.getLogger(name).setLevel(level)
+    # Celery warns at each lost connection that a default of ours, set in `shared.queue`, will change.
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)
+    # It sets up nothing when somebody listens to this signal.
+    signals.setup_logging.connect(_nothing_to_set_up)
+
+
+def _nothing_to_set_up(**_: object) -> None:
+    pass
 
 
 def main() -> int:
@@ -38,11 +48,7 @@ def main() -> int:
         program = next(word for word in sys.argv[1:] if not word.startswith("-"))
         settings = load_settings()
         configure_logging(settings, role=program)
-        for name, level in _CHATTY.items():
-            logging.getLogger(name).setLevel(level)
-        # Celery warns at each lost connection that a default of ours, set in `shared.queue`, will change.
-        warnings.simplefilter("ignore", CPendingDeprecationWarning)
-        signals.setup_logging.connect(_leave_logging_alone)
+        keep_logging_ours()
         if program == "flower":
             from workers.flower import protect
 

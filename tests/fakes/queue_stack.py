@@ -69,6 +69,7 @@ class QueueStack:
     environment: dict[str, str]
     services: Services
     wallet: Address
+    keypair: Keypair
     running_sandbox: RunningSandbox | None = None
     programs: list[Program] = field(default_factory=list)
     trades: int = 0
@@ -217,11 +218,14 @@ def _stack(folder: Path, redis: RedisServer, keypair: Keypair, urls: dict[str, s
         "lease_s": "1",
         "trade_deadline_s": "60",
     }
+    for trap in ("workers", "redbeat", "tornado", "flowerconfig"):
+        # Programs are started in this folder, and must not import what lies in it.
+        (folder / f"{trap}.py").write_text('raise SystemExit("a module of the current folder was imported")\n')
     services = build(load_settings(**settings))
     wallet = services.wallets.import_key("main", keypair.to_json()).address
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
     given = {f"SNIPERFORGE_{name.upper()}": value for name, value in settings.items()}
     try:
-        yield QueueStack(folder, redis, {**clean, **given}, services, wallet)
+        yield QueueStack(folder, redis, {**clean, **given}, services, wallet, keypair)
     finally:
         services.close()
