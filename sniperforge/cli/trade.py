@@ -28,6 +28,9 @@ TWINS_WITHIN = timedelta(minutes=1)
 CALLS_TO_SIGN = 2
 """What a trade asks of Jupiter's main budget before it is signed: prices and an order."""
 
+CALLS_OF_A_NEW_TOKEN = 1
+"""What a worker asks besides, once, about a token that it has not traded yet."""
+
 _WORTH_SAYING_S = 3.0
 _INTERRUPTED = 130
 _UP = Context(prec=28, rounding=ROUND_UP)
@@ -259,7 +262,7 @@ def _say_the_wait(services: Services, request: TradeRequest) -> None:
         signed = {attempt.intent_id for attempt in books.attempts.live(LIMIT)}
     ahead = len({intent.id for intent in open_ones} - signed)
     lane = Lane.EXIT if request.effect is ExposureEffect.EXIT else Lane.ENTRY
-    wait_s = services.budget.forecast_s(lane, Bucket.MAIN, CALLS_TO_SIGN * (ahead + 1))
+    wait_s = services.budget.forecast_s(lane, Bucket.MAIN, CALLS_TO_SIGN * (ahead + 1) + CALLS_OF_A_NEW_TOKEN)
     if wait_s > _WORTH_SAYING_S:
         others = f", with {ahead} ahead of it" if ahead else ""
         typer.echo(
