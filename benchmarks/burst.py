@@ -1,0 +1,149 @@
+"""How a running system takes a burst: decision to CONFIRMED of 100 trades at once, first after start and warm.
+
+PYTHONPATH=. .venv/bin/python benchmarks/burst.py [--trades 100] [--bursts 3] [--latency-ms 50] [--plan pro]
+
+Starts `sniperforge up` on a home of its own (slots of 200 ms, SQLite, plan `pro`), slows every HTTP request of the
+sandbox by `--latency-ms`, decides the trades in one process as fast as the books take them, and rings for each. What
+is measured is read from the books: from the decision of a trade to its confirmation. The baseline, in the same run, is
+one trade alone on the idle system: what calls and slots take without any company.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from benchmarks.trade_speed import BUY, ONE_OF_EACH_REQUEST
+from sniperforge.domain.ids import IntentId, cli_key
+from sniperforge.domain.intent import ExposureEffect, IntentState
+from sniperforge.domain.money import Address, Mint
+from sniperforge.embedded.demo_world import DemoWorld
+from sniperforge.shared.clock import SystemClock
+from sniperforge.trading.executor_policy import TradeRequest
+
+TARGET_P95_S, TARGET_FIRST_S, TARGET_UP_S, TARGET_RSS_MB = 2.0, 3.0, 15.0, 250
+WITHIN_S = 120.0
+
+
+class Bench:
+    """One stack and its wallet."""
+
+    def __init__(self, home: Path) -> None:
+        self.world = DemoWorld(home, SystemClock(), lambda: None)
+        self.number = 0
+
+    def decide(self, trades: int) -> list[IntentId]:
+        """Decide so many trades, and ring for each as it is decided."""
+        services = self.world.services
+        wallet = Address(services.wallets.find(None).address)
+        executor, queue = services.executor(owner="bench"), services.queue
+        found = []
+        for _ in range(trades):
+            self.number += 1
+            request = TradeRequest(
+                key=cli_key(f"burst-{self.number}"),
+                wallet=wallet,
+                input_mint=Mint(BUY[0]),
+                output_mint=Mint(BUY[1]),
+                input_raw=BUY[2],
+                effect=ExposureEffect.ENTRY,
+            )
+            found.append(executor.decide(request).id)
+            queue.ring_trade(found[-1])
+        return found
+
+    def times(self, intents: list[IntentId]) -> list[float]:
+        """Seconds from decision to confirmation, sorted, when all have landed."""
+        wanted = set(intents)
+
+        def landed() -> bool:
+            with self.world.services.store.read() as books:
+                return all((found := books.intents.get(one)) and found.state is IntentState.FILLED for one in wanted)
+
+        self.world.until("the burst", landed, WITHIN_S)
+        with self.world.services.store.read() as books:
+            pairs = [(books.intents.get(one), books.attempts.of_intent(one)) for one in intents]
+        return sorted(
+            (attempts[-1].confirmed_at - intent.created_at).total_seconds()
+            for intent, attempts in pairs
+            if intent is not None and attempts[-1].confirmed_at is not None
+        )
+
+    def worker_memory_mb(self) -> float:
+        """Resident memory of the worker that carries trades."""
+        pid = self.world.pid("worker-trades")
+        return 0.0 if pid is None else psutil.Process(pid).memory_info().rss / 2**20
+
+    def settle(self) -> None:
+        """Wait until every trade is final."""
+        self.world.until("finality", lambda: not self.world.unsettled(), WITHIN_S)
+
+
+def p95(times: list[float]) -> float:
+    """The 95th percentile."""
+    return times[min(len(times) - 1, int(0.95 * len(times)))]
+
+
+def main() -> int:
+    """Print the figures beside their targets; exit 1 when one is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trades", type=int, default=100)
+    parser.add_argument("--bursts", type=int, default=3)
+    parser.add_argument("--latency-ms", type=int, default=50)
+    parser.add_argument("--plan", choices=["pro", "keyless"], default="pro")
+    parser.add_argument("--until", type=int, default=0, help="go on in bursts until so many trades have landed")
+    options = parser.parse_args()
+    home = Path(tempfile.mkdtemp(prefix="sniperforge-burst-"))
+    key = 'jupiter_api_key = "sandbox-pro"\n' if options.plan == "pro" else ""
+    (home / "sniperforge.toml").write_text(f'jupiter_plan = "{options.plan}"\n{key}', encoding="utf-8")
+    bench = Bench(home)
+    try:
+        return _run(bench, options)
+    finally:
+        bench.world.command("down")
+        shutil.rmtree(home)
+
+
+def _run(bench: Bench, options: argparse.Namespace) -> int:
+    started = time.perf_counter()
+    bench.world.command("up", "-d")
+    ready_s = time.perf_counter() - started
+    alone_cold = bench.times(bench.decide(1))
+    up_to_landed_s = time.perf_counter() - started
+    if options.latency_ms:
+        for target in ("jupiter:*", *(f"rpc:{method}" for method in ONE_OF_EACH_REQUEST)):
+            bench.world.fault(target, "latency", 1_000_000, ms=options.latency_ms)
+    print(f"up to ready {ready_s:.1f} s, to the first landed trade {up_to_landed_s:.1f} s (target {TARGET_UP_S:.0f} s)")
+    print(f"first trade {alone_cold[0]:.3f} s")
+    missed = up_to_landed_s > TARGET_UP_S
+    bursts = []
+    while len(bursts) < options.bursts or bench.number < options.until:
+        times = bench.times(bench.decide(options.trades))
+        bursts.append(times)
+        name, aim = ("first", TARGET_FIRST_S) if len(bursts) == 1 else ("warm", TARGET_P95_S)
+        if len(times) < options.trades:
+            print(f"only {len(times)} of {options.trades} landed")
+            missed = True
+        if len(bursts) <= options.bursts:
+            print(
+                f"{name:<5} burst of {options.trades}: p50 {statistics.median(times):.3f} s  p95 {p95(times):.3f} s  "
+                f"last {times[-1]:.3f} s  (target p95 {aim:.0f} s)"
+            )
+            missed |= p95(times) > aim
+        bench.settle()
+    alone = [bench.times(bench.decide(1))[0] for _ in range(5)]
+    print(f"one trade alone: p50 {statistics.median(alone):.3f} s (baseline)")
+    memory = bench.worker_memory_mb()
+    print(f"the worker holds {memory:.0f} MB after {bench.number} trades (target {TARGET_RSS_MB} MB after 2,000)")
+    return 1 if missed or memory > TARGET_RSS_MB else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
