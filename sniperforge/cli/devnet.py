@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sniperforge.cli.common import open_services, this_process
+from sniperforge.cli.follow import Steps
 from sniperforge.domain.money import SOL_DECIMALS, format_units
 from sniperforge.errors import ConfigError, InvalidInputError
 
@@ -97,7 +98,12 @@ def _carried(services: Services, address: Address) -> TradeReport:
         stopped = stop_reason(books, address, ExposureEffect.EXIT)
     if stopped is not None:
         raise InvalidInputError(f"nothing was decided: {stopped}", subject="devnet-check")
-    executor = services.executor(owner=this_process(), watch=_show)
+    steps, started = Steps(silent=False), services.clock.monotonic()
+
+    def watch(progress: Progress) -> None:
+        steps.show(progress.intent_id, services.clock.monotonic() - started, progress.step.value, progress.text)
+
+    executor = services.executor(owner=this_process(), watch=watch)
     intent = decide_network_check(
         store=services.store, clock=services.clock, policy=services.executor_policy, wallet=address
     )
@@ -108,10 +114,6 @@ def _carried(services: Services, address: Address) -> TradeReport:
         typer.echo("\nsniperforge: interrupted. Nothing is lost; run it again to go on with this check", err=True)
         raise typer.Exit(_INTERRUPTED) from None
     return read_report(services.store, intent.id)
-
-
-def _show(progress: Progress) -> None:
-    typer.echo(f"  {progress.step.value:<10} {progress.text}")
 
 
 def _lines(services: Services, report: TradeReport) -> list[str]:
