@@ -33,3 +33,13 @@ def test_a_clock_that_was_set_back_only_makes_it_ask_more_often() -> None:
     world.clock.jump(world.clock.now() - timedelta(hours=1))
 
     assert world.executor().advance(intent).wait == POLL
+
+
+def test_bytes_that_were_long_on_their_way_are_not_sent_again_as_soon_as_they_arrive() -> None:
+    world = TradingWorld()
+    world.chain.holding = True
+    world.points.once("execute", lambda: world.pass_time(seconds=3))
+
+    world.executor().advance(world.decide())
+
+    assert (world.exchange.posts(), world.chain.sent) == (1, [])
