@@ -123,7 +123,7 @@ def _run(bench: Bench, options: argparse.Namespace) -> int:
     print(f"up to ready {ready_s:.1f} s, to the first landed trade {up_to_landed_s:.1f} s (target {TARGET_UP_S:.0f} s)")
     print(f"first trade {alone_cold[0]:.3f} s")
     missed = up_to_landed_s > TARGET_UP_S
-    bursts = []
+    bursts: list[list[float]] = []
     while len(bursts) < options.bursts or bench.number < options.until:
         times = bench.times(bench.decide(options.trades))
         bursts.append(times)
