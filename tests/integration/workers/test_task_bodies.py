@@ -1,4 +1,4 @@
-"""The tasks that hold books against chain, on a real sandbox: quiet while all is well, and failing loudly when not."""
+"""Bodies of tasks on a real sandbox, without a queue: books against chain, and a worker that drains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sniperforge.trading.executor_policy import Until
 from tests.fakes.queue_stack import QueueStack
 from workers.context import WorkerContext
 from workers.tasks.health import check_invariants, reconcile_wallets
-from workers.tasks.trades import look_again
+from workers.tasks.trades import advance_trade, look_again
 
 pytestmark = pytest.mark.slow
 
@@ -31,6 +31,16 @@ def test_nothing_is_said_while_books_and_chain_agree(stack: QueueStack, context:
     reconcile_wallets(context)
     check_invariants(context)
     look_again(context)
+
+
+def test_a_worker_that_drains_lets_go_of_a_trade_that_waits(stack: QueueStack, context: WorkerContext) -> None:
+    stack.sandbox.fault("jupiter:/swap/v2/order", "http_500_html", probability=1.0)
+    trade = stack.decided()
+    context.draining.set()
+    advance_trade(context, trade.id)
+    (fault,) = stack.sandbox.ask("GET", "/faults")["faults"]
+    assert fault["hits"] == 1, "it would have been asked again"
+    stack.services.executor(owner="test").cancel(trade.id)
 
 
 def test_books_that_lie_fail_the_check_of_the_invariants(stack: QueueStack, context: WorkerContext) -> None:
