@@ -78,8 +78,12 @@ def tiny_stack(folder: Path, services: Sequence[ServiceSpec], clock: FakeClock |
 
 def is_running(pid: int) -> bool:
     """Whether a process runs; one that ended and was not waited for does not."""
+    return state_of(pid) not in {"", "Z"}
+
+
+def state_of(pid: int) -> str:
+    """What the kernel says of a process: R runs, S sleeps, T is stopped, Z has ended; empty when there is none."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+        return ""

@@ -29,9 +29,9 @@ from tests.fakes.tiny_services import FOREVER, script
 folder = Path(sys.argv[1])
 with stack_lock(folder / "run", SystemClock()) as held:
     services = [
-        script("plain", FOREVER),
-        script("deaf", "trap '' TERM HUP INT; " + FOREVER),
-        script("stopped", "kill -STOP $$"),
+        script("plain", f"touch '{folder}/plain'; " + FOREVER),
+        script("deaf", f"trap '' TERM HUP INT; touch '{folder}/deaf'; " + FOREVER),
+        script("stopped", f"touch '{folder}/stopped'; kill -STOP $$"),
     ]
     supervisor = Supervisor(
         services, clock=SystemClock(), output_dir=folder, say=lambda text, warning=False: None, inherited=[held]
@@ -49,7 +49,8 @@ with stack_lock(folder / "run", SystemClock()) as held:
 def test_no_child_survives_a_supervisor_that_was_killed_and_the_home_is_free_again(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", _SUPERVISOR, str(tmp_path)]) as process:
         try:
-            _until(lambda: (tmp_path / "pids").exists() or process.poll() is not None)
+            names = ("pids", "plain", "deaf", "stopped")
+            _until(lambda: all((tmp_path / name).exists() for name in names) or process.poll() is not None)
             pids = json.loads((tmp_path / "pids").read_text())
             assert len(pids) == 3
             assert all(is_running(pid) for pid in pids)
@@ -57,7 +58,7 @@ def test_no_child_survives_a_supervisor_that_was_killed_and_the_home_is_free_aga
         finally:
             os.kill(process.pid, signal.SIGKILL)
     _until(lambda: not any(is_running(pid) for pid in pids))
-    assert stack_holder(tmp_path / "run") is None
+    _until(lambda: stack_holder(tmp_path / "run") is None)  # the scripts' own `sleep` ends a moment later
 
 
 def _holds(pid: int, path: Path) -> bool:

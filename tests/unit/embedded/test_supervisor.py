@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from sniperforge.embedded.supervisor import LONGEST_PAUSE_S, QUIET_S, READY_WITHIN_S, ServiceState
-from tests.fakes.tiny_services import FOREVER, TinyStack, is_running, script, tiny_stack
+from tests.fakes.tiny_services import FOREVER, TinyStack, is_running, script, state_of, tiny_stack
 
 
 def test_a_service_that_ends_starts_again_after_a_pause_that_doubles_up_to_half_a_minute(tmp_path: Path) -> None:
@@ -88,6 +88,8 @@ def test_a_service_that_is_stuck_is_killed_even_if_it_is_stopped_and_started_aga
     service = script("worker", "kill -STOP $$", stuck=lambda _pid: "takes nothing" if stuck.exists() else None)
     with tiny_stack(tmp_path, [service]) as stack:
         before = stack.until_state("worker", ServiceState.RUNNING).pid
+        assert before is not None
+        stack.until(lambda: state_of(before) == "T")
         stuck.touch()
         stack.until_ended("worker")
         stuck.unlink()
