@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from sniperforge.ports.exchange import Lane, OrderRequest
 from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerKind, TradingMode
 from sniperforge.trading.paper_costs import LEAST_PRIORITY_LAMPORTS, TOKEN_ACCOUNT_BYTES
 from sniperforge.trading.progress import Step
+from sniperforge.trading.spend_limits import SpendLimits
 from tests.fakes.paper_world import PaperWorld
 from tests.fakes.records import an_attempt, an_intent
 from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
@@ -171,6 +173,25 @@ def test_a_quote_below_the_limit_is_not_taken() -> None:
     ended = world.finish_as(world.paper(), intent)
     assert ended.state is IntentState.FAILED
     assert "deadline passed (last: quote" in (ended.reason or "")
+
+
+def test_an_entry_whose_costs_are_beyond_their_cap_is_not_filled() -> None:
+    world = PaperWorld()
+    intent = world.decide(max_cost_bps=1)
+    world.paper().advance(intent)
+
+    assert not world.attempts()
+    assert "all costs together" in (world.intent(intent).reason or "")
+
+
+def test_what_may_be_spent_in_a_trade_and_in_a_day_holds_on_paper_too() -> None:
+    world = PaperWorld()
+    world.policy = replace(world.policy, spend_limits=SpendLimits(per_trade_usd=30, per_day_usd=60))
+
+    assert world.trade("large", input_raw=31_000_000).state is IntentState.FAILED
+    ends = [world.trade(name).state for name in ("one", "two", "three")]
+    assert ends == [IntentState.FILLED, IntentState.FILLED, IntentState.FAILED]
+    assert world.trade("way-out", effect=ExposureEffect.EXIT).state is IntentState.FILLED
 
 
 def test_without_a_price_nothing_is_filled() -> None:
