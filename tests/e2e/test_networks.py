@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.faults.chain_truth import ChainTruth
 pytestmark = pytest.mark.slow
 
 BUY = ("trade", "--from", "USDC", "--to", "SOL", "--inline")
+GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "networks.md").read_text(encoding="utf-8")
 BANNER = "PAPER: live quotes, books of their own; nothing is signed or sent\n"
 
 
@@ -56,6 +58,24 @@ def signed_by(sandbox: RunningSandbox, home: Home) -> int:
     key = str(home.keypair.pubkey())
     with ChainTruth(sandbox.endpoints.rpc_url) as truth:
         return sum(key in one.signers for one in truth.history(key))
+
+
+# ---- the guide
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["devnet", "paper"])
+def test_the_commands_of_the_guide_do_what_it_says_here(sandbox: RunningSandbox, home: Home, number: int) -> None:
+    """Line by line, but for the network that cannot be reached from here, and a wallet that is there already."""
+    environment = dict(home.environment)
+    for line in re.findall(r"```console\n(.*?)```", GUIDE, re.DOTALL)[number].splitlines():
+        _, *words = line.split()
+        if words[0] == "export":
+            name, value = words[1].split("=")
+            environment |= {} if value == "devnet" else {name: value}
+        elif words[1] != "wallet-create":
+            done = Home(environment, home.keypair).run(*words[1:])
+            assert done.status == 0, f"{line}\n{done.text}"
+    assert signed_by(sandbox, home) == (1 if number == 0 else 0)
 
 
 # ---- devnet-check
