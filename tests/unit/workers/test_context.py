@@ -38,12 +38,13 @@ def services(tmp_path: Path) -> Iterator[Recording]:
 
 def test_each_thread_has_an_executor_of_its_own_with_a_name_of_its_own(services: Recording) -> None:
     context = WorkerContext(services, "trades.7@here")
-    together = threading.Barrier(3)
+    one_at_a_time, all_alive = threading.Lock(), threading.Barrier(3)
     seen: list[Executor] = []
 
     def work() -> None:
-        seen.extend([context.executor, context.executor])
-        together.wait(10)
+        with one_at_a_time:
+            seen.extend([context.executor, context.executor])
+        all_alive.wait(10)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
