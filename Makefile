@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: demo help venv check test lint types imports docs docs-check faults sandbox devnet program lock format clean
+.PHONY: demo up help venv check test lint types imports docs docs-check faults sandbox devnet program lock format clean
 
 help:  ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every cr
 
 demo: venv  ## two minutes of unattended trading, hurt on purpose, with the proof at the end
 	$(BIN)/sniperforge demo
+
+up: venv  ## run everything (Redis, sandbox, workers, beat, Flower) until Ctrl-C
+	$(BIN)/sniperforge up
 
 sandbox: venv  ## serve a local Solana and Jupiter with a funded demo wallet
 	$(BIN)/sniperforge sandbox
