@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -61,11 +62,13 @@ def demo(
     with screen:
         report = show.run()
     for part in _end(report):
-        console.print(part)
+        console.print(part, highlight=False)
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     if picture is not None:
-        console.save_svg(str(picture), title="sniperforge demo")
+        # Without the fonts that Rich would have every reader's browser fetch from elsewhere.
+        drawn = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title="sniperforge demo"), flags=re.DOTALL)
+        picture.write_text(drawn, encoding="utf-8")
     if report.problems or keep:
         console.print(f"its home with books and logs: {home}")
     else:

@@ -152,7 +152,7 @@ class Demo:
             pid = self._world.kill(BEAT)
             self._world.until("a new beat", lambda: self._world.pid(BEAT) not in (None, pid), _WITHIN_S)
             self._world.until("rounds after beat's end", lambda: self._buys() >= rounds + 1, _WITHIN_S)
-            hurt.healed = "started again; a round that was due meanwhile was decided late, once"
+            hurt.healed = "started again; missed rounds were recorded as skipped, none was decided twice"
 
     def _drop_a_response(self, one_offs: list[IntentId]) -> None:
         with self._hurting("the answer of /execute is lost after the transaction landed") as hurt:

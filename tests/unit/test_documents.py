@@ -1,0 +1,62 @@
+"""What the documents name exists: every command with its options, every file and heading that is linked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from sniperforge.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[2]
+WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [path for path in WRITTEN if path.name not in ("API_REFERENCE_FULL.md", "SETTINGS.md")]
+
+_CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+_COMMAND = re.compile(r"(?:^|\$ |\s)sniperforge ([a-z][a-z-]*)((?:[^\n#|;&`]|\\\n)*)")
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_FILE = re.compile(r"`((?:sniperforge|workers|tests|configs|docs|benchmarks)/[A-Za-z0-9_./-]*)`")
+
+
+def names(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def commands_in(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Commands with their options, from code blocks and code spans."""
+    for block, span in _CODE.findall(text):
+        for name, rest in _COMMAND.findall(block or span):
+            yield name, re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"\"[^\"]*\"|'[^']*'", "", rest))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_command_of_a_document_exists_with_its_options(document: Path) -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    unknown = []
+    for name, options in commands_in(document.read_text(encoding="utf-8")):
+        command = group.commands.get(name)
+        if command is None:
+            unknown.append(name)
+            continue
+        known = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
+        unknown += [f"{name} {option}" for option in options if option not in known]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_link_and_file_of_a_document_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in _LINK.findall(text) if "://" not in link]
+    missing = [link for link in links if link and not (document.parent / link).exists()]
+    missing += [file for file in _FILE.findall(text) if not (ROOT / file).exists()]
+    assert missing == []
+
+
+def test_a_command_and_an_option_that_do_not_exist_would_be_found() -> None:
+    text = "Run `sniperforge trade --sideways` or\n```console\n$ sniperforge fly --to moon  # --not-an-option\n```"
+    assert list(commands_in(text)) == [("trade", ["--sideways"]), ("fly", ["--to"])]
