@@ -31,6 +31,9 @@ WORKERS: Mapping[str, tuple[Queue, ...]] = {
 """Trades have a process to themselves, so that nothing else keeps them waiting."""
 
 FLOWER_USUAL_PORT = 5555
+SANDBOX_KEY = "sandbox-pro"
+"""A key that every sandbox issues (docs/guides/sandbox.md). Without one a trade every five seconds is all."""
+
 _SANDBOX_PORTS = ("rpc", "ws", "jupiter", "admin")
 _WORKER_GRACE_S = 40.0
 """A worker that drains lets each trade end its step; no task stays longer than half a minute."""
@@ -45,6 +48,7 @@ class StackPlan:
     Attributes:
         redis: None when the settings name one that runs elsewhere.
         sandbox_ports: By name; None on other networks, or when the settings name nodes of their own.
+        brings_jupiter_key: Whether nobody said which plan of Jupiter to use, so that the sandbox's best one is.
         flower_port: Where Flower listens; it changes when somebody else has taken the port meanwhile.
     """
 
@@ -52,6 +56,7 @@ class StackPlan:
     ports: PortBook
     redis: RedisServer | None
     sandbox_ports: Mapping[str, int] | None
+    brings_jupiter_key: bool
     flower_is_set: bool
     flower_port: int
 
@@ -64,6 +69,8 @@ class StackPlan:
             rpc = self.sandbox_url("rpc")
             found["rpc_urls"] = [rpc, f"{rpc}/node/b"]
             found["jupiter_url"] = self.sandbox_url("jupiter")
+            if self.brings_jupiter_key:
+                found |= {"jupiter_plan": "pro", "jupiter_api_key": SANDBOX_KEY}
         return found
 
     def sandbox_url(self, name: str) -> str:
@@ -94,6 +101,7 @@ def plan_stack(settings: Settings, say: Say) -> StackPlan:
         ports=ports,
         redis=redis,
         sandbox_ports=_sandbox_ports(settings, ports),
+        brings_jupiter_key=not {"jupiter_plan", "jupiter_api_key", "jupiter_api_key_file"} & settings.model_fields_set,
         flower_is_set=settings.flower_port != 0,
         flower_port=settings.flower_port,
     )

@@ -24,6 +24,7 @@ from sniperforge.errors import (
     ExecuteOutcomeUnknownError,
     InvalidInputError,
     ProtocolError,
+    RateLimitedError,
 )
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Build, BuildRequest, ExecuteAnswer, Lane, Order, OrderRequest, TokenListing
@@ -101,11 +102,18 @@ class JupiterClient:
         return f"JupiterClient({self._base_url!r})"
 
     def warm(self) -> None:
-        """Open this thread's connection before it is needed. Any answer will do, so it draws on no budget.
+        """Open this thread's connection before it is needed, if the budget has a call to spare; any answer will do.
+
+        (It is a request like any other to whoever counts them. On a small plan a worker's many threads would use up
+        what its first trades need.)
 
         Raises:
             ExchangeUnavailableError: Jupiter cannot be reached.
         """
+        try:
+            self._budget.acquire(Lane.MONITORING, Bucket.MAIN, timeout_s=0)
+        except RateLimitedError:
+            return
         try:
             self._ask("HEAD", "/", timeout_s=self._timeout_s)
         except httpx.HTTPError as error:

@@ -40,9 +40,16 @@ def test_a_stack_on_the_sandbox_brings_everything_and_says_where_it_is(tmp_path:
     plan, settings = planned(tmp_path)
     assert list(specs_of(plan, settings)) == ["redis", "sandbox", "worker-trades", "worker-others", "beat", "flower"]
     found = plan.settings()
-    assert set(found) == {"redis_url", "rpc_urls", "jupiter_url", "flower_port"}
+    brought = {"redis_url", "rpc_urls", "jupiter_url", "flower_port", "jupiter_plan", "jupiter_api_key"}
+    assert set(found) == brought
     rpc = plan.sandbox_url("rpc")
     assert found["rpc_urls"] == [rpc, f"{rpc}/node/b"]
+
+
+@pytest.mark.parametrize("given", [{"jupiter_plan": "keyless"}, {"jupiter_api_key": "sandbox-free"}])
+def test_a_plan_of_jupiter_that_somebody_chose_stays(tmp_path: Path, given: dict[str, str]) -> None:
+    plan, _ = planned(tmp_path, **given)
+    assert not {"jupiter_plan", "jupiter_api_key"} & set(plan.settings())
 
 
 def test_what_the_settings_name_elsewhere_is_not_brought(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from sniperforge.errors import (
     SniperForgeError,
 )
 from sniperforge.ports.exchange import Lane, OrderRequest
+from sniperforge.shared.jupiter.rate_limit import PLANS
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.jupiter_http import GATEWAY_ID, KEY, Answer, answer, jupiter
 from tests.fakes.jupiter_json import SOL, USDC, order_json
@@ -222,11 +223,12 @@ def test_each_thread_has_its_own_client_and_closing_is_not_the_end() -> None:
     assert seen[1] != seen[0]
 
 
-def test_warming_opens_a_connection_and_costs_no_budget() -> None:
-    with jupiter(httpx.Response(404)) as (client, wire):
-        client.warm()
+def test_warming_opens_a_connection_as_long_as_the_budget_has_calls_to_spare() -> None:
+    with jupiter(*[httpx.Response(404)] * 9, limits=PLANS["keyless"]) as (client, wire):
+        for _ in range(9):
+            client.warm()
 
-    assert [(request.method, request.url.path) for request in wire.requests] == [("HEAD", "/")]
+    assert [(request.method, request.url.path) for request in wire.requests] == [("HEAD", "/")] * 2
 
 
 def test_warming_says_when_nobody_is_there() -> None:
