@@ -112,9 +112,11 @@ class Calendar(BaseModel):
         return count, last
 
     def _from(self, moment: datetime) -> Iterator[datetime]:
-        """Moments in order, the first of them not later than `moment`, where there is one. One may be there twice."""
-        # A day that a zone left out (Samoa, 2011) ends at the beginning of the next one: two days back is enough.
-        day = moment.astimezone(self.time_zone).date() - 2 * _DAY
+        """Moments in order, from the day on which `moment` is in this zone; none of an earlier day is later than it.
+
+        One may be there twice: a day that a zone left out (Samoa, 2011) runs at the beginning of the next one.
+        """
+        day = moment.astimezone(self.time_zone).date()
         while True:
             if DAYS[day.weekday()] in self.days:
                 yield moment_on(day, self.time, self.time_zone)

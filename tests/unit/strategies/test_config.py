@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniperforge.errors import InvalidInputError
@@ -78,6 +78,7 @@ def test_a_number_is_exact_however_it_is_written(written: str) -> None:
     assert DcaStrategy().read({**GOOD, **values}).amount_per_order == Decimal("0.1")
 
 
+@settings(deadline=None)
 @given(st.decimals(Decimal("1e-18"), Decimal("1e18"), allow_nan=False, allow_infinity=False))
 def test_no_digit_of_an_amount_is_lost(amount: Decimal) -> None:
     values = parse_config(f'{{"amount_per_order": {amount:f}, "max_price": "{amount}"}}', subject="x")
@@ -216,6 +217,7 @@ def test_a_file_that_is_no_settings_says_where(text: str, expected: str) -> None
     assert expected in str(caught.value)
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from([*DcaConfig.model_fields, "days", "nonsense"]),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sniperforge.domain.intent import ExposureEffect
@@ -61,6 +61,7 @@ def test_a_round_proposes_an_entry_with_the_plans_limits() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**15), st.integers(1, 200), st.integers(0, 18))
 def test_the_rounds_of_a_total_add_up_to_the_last_base_unit(raw: int, orders: int, decimals: int) -> None:
     pair = Pair(Token(USDC, decimals), Token(WSOL_MINT, 9))
@@ -81,6 +82,7 @@ def test_the_rounds_of_a_total_add_up_to_the_last_base_unit(raw: int, orders: in
     assert DCA.outline(settings, pair, starting=START) == Outline(raw // orders, orders, raw)
 
 
+@settings(deadline=None)
 @given(st.decimals(Decimal("1e-9"), Decimal("1e9"), places=12), st.integers(0, 12), st.integers(0, 12))
 def test_no_fill_within_the_limit_is_above_max_price(price: Decimal, input_decimals: int, output_decimals: int) -> None:
     if price <= 0:

@@ -139,6 +139,12 @@ def test_a_day_that_was_left_out_and_the_next_midnight_are_one_moment() -> None:
         utc("2011-12-30T10:00"),
         utc("2011-12-31T10:00"),
     ]
+    assert schedule.ahead(first, utc("2011-12-31T10:00")) == (2, utc("2011-12-31T10:00"))
+
+
+def test_the_day_is_that_of_the_zone_and_not_that_of_utc() -> None:
+    schedule = calendar("20:00", "Pacific/Honolulu")
+    assert schedule.after(utc("2026-01-02T05:00")) == utc("2026-01-02T06:00")  # still the first of January there
 
 
 def test_days_of_the_week_are_those_of_the_zone() -> None:
@@ -180,6 +186,7 @@ def test_the_newest_round_is_the_last_one_due(
     assert [one.number for one in due] == list(range(len(due)))
 
 
+@settings(deadline=None)
 @given(st.text("abc", min_size=1, max_size=4), st.integers(0, 1_000), st.integers(0, 10**6))
 def test_jitter_depends_on_plan_and_round_only_and_stays_below_its_limit(name: str, jitter_s: int, number: int) -> None:
     schedule = Every(interval_s=2_000_000)

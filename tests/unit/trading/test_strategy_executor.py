@@ -47,7 +47,7 @@ def states(world: PlanWorld) -> list[tuple[int, OccurrenceState]]:
 
 
 def test_a_due_round_becomes_one_trade_with_the_plans_limits(world: PlanWorld) -> None:
-    world.make(max_price="200", max_slippage_bps=40, max_cost_bps=60, deadline_s=120)
+    world.make(max_price="200", max_slippage_bps=60, max_cost_bps=40, deadline_s=120)
     result = world.run()
     (trade,) = world.trades()
     assert (result.outcome, result.intent_id, result.rung) == (RoundOutcome.DECIDED, trade.id, True)
@@ -55,7 +55,7 @@ def test_a_due_round_becomes_one_trade_with_the_plans_limits(world: PlanWorld) -
     assert (trade.plan_id, trade.occurrence, trade.state) == ("hourly", 0, IntentState.PENDING)
     assert (trade.wallet, trade.input_mint, trade.output_mint) == (WALLET, USDC, WSOL_MINT)
     assert (trade.input_amount_raw, trade.effect) == (5_000_000, ExposureEffect.ENTRY)
-    assert (trade.max_slippage_bps, trade.max_cost_bps) == (40, 40)
+    assert (trade.max_slippage_bps, trade.max_cost_bps) == (60, 40)
     assert trade.deadline_at == START + timedelta(seconds=120)
     assert trade.min_out_per_input == 5
     assert world.bells.trades == [trade.id]
