@@ -165,6 +165,8 @@ def _headline(report: StackReport, board: Board | None) -> Text:
     text = Text(f"SniperForge is {report.phase.value}", style="bold")
     if board is not None:
         text.append(f"   {board.network}, {board.mode}", style="")
+        if board.mode == "paper":
+            text.append("\nPAPER: nothing is signed or sent", style="bold red")
         for stop in board.stops:
             text.append(f"\n{stop}", style="bold red")
     return text

@@ -57,6 +57,6 @@ class NoJupiter:
         raise ConfigError(
             f"nothing can be traded on {self._network}: Jupiter exists on mainnet only",
             subject="network",
-            fix="Rehearse on the network sandbox, or with mode = paper on mainnet; `sniperforge devnet-check` sends a "
+            fix="Rehearse on the default network, or with mode = paper on mainnet; `sniperforge devnet-check` sends a "
             "transaction on devnet without Jupiter",
         )

@@ -70,6 +70,11 @@ def test_a_service_that_ended_three_times_in_a_row_is_failing() -> None:
     assert "failing" not in line_of(text, "beat")
 
 
+def test_paper_mode_is_said_loudly_and_live_mode_is_not() -> None:
+    assert "PAPER: nothing is signed or sent" in shown(a_report(), a_board(mode="paper"))
+    assert "PAPER" not in shown(a_report(), a_board())
+
+
 def test_flower_is_shown_with_its_login() -> None:
     text = shown(a_report(), None)
     assert "http://127.0.0.1:5555" in line_of(text, "flower")

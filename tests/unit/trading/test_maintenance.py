@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import IntentId
+from sniperforge.domain.ids import IntentId, IntentKey
 from sniperforge.domain.intent import AttemptState, FillState, IntentState, MaintenancePurpose, SendPath, TradeIntent
 from sniperforge.domain.money import Address
 from sniperforge.domain.transaction import Memo, SystemTransfer
@@ -258,13 +259,21 @@ def test_a_simulation_in_which_more_leaves_than_the_fee_keeps_it_from_being_sign
     assert "sol-bound" in (world.intent(intent).reason or "")
 
 
-def test_a_purpose_that_this_program_does_not_know_ends_with_the_reason() -> None:
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"purpose": MaintenancePurpose.WRAP}, "no maintenance of the kind wrap"),
+        ({"input_amount_raw": None}, "names its amount"),
+    ],
+    ids=["purpose", "amount"],
+)
+def test_what_this_program_does_not_know_how_to_do_ends_with_the_reason(changes: dict[str, Any], told: str) -> None:
     world = TradingWorld()
-    decided = decide(world)
-    stranger = replace(decided, id=IntentId("stranger"), key=decided.key, purpose=MaintenancePurpose.WRAP)
+    stranger = replace(decide(world), id=IntentId("stranger"), key=IntentKey("maintenance:stranger:1"), **changes)
     with world.store.books.write() as books:
-        books.intents.add(replace(stranger, key=type(decided.key)("maintenance:wrap:1")))
+        books.intents.add(stranger)
 
     ended = world.finish(stranger.id)
     assert ended.state is IntentState.FAILED
-    assert "no maintenance of the kind wrap" in (ended.reason or "")
+    assert told in (ended.reason or "")
+    assert not world.signer.signed

@@ -458,6 +458,21 @@ def test_a_budget_that_is_used_up_is_waited_for_as_long_as_it_says() -> None:
     assert world.paper().run(intent).state is IntentState.FILLED
 
 
+def test_a_failure_beside_a_change_of_somebody_else_leaves_that_change_alone() -> None:
+    world = PaperWorld()
+    intent = world.decide()
+
+    def cancelled_and_down() -> None:
+        world.paper().cancel(intent)
+        raise NodeUnavailableError("the node is down")
+
+    world.points.once("order answered", cancelled_and_down)
+    standing = world.paper().advance(intent)
+
+    assert standing.intent.reason is None
+    assert world.paper().run(intent).state is IntentState.CANCELLED
+
+
 def test_a_trade_that_nobody_decided_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="no such trade"):
         PaperWorld().paper().advance(an_intent().id)
