@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sniperforge.domain.intent import TradeIntent
+from sniperforge.domain.intent import IntentState, TradeIntent
 from sniperforge.ports.queue import Queue
 from tests.fakes.queue_stack import QueueStack, wait_for
 
@@ -28,6 +28,24 @@ def test_a_worker_that_is_told_to_stop_in_mid_trade_leaves_it_to_the_books(stack
     assert worker.ended() == 0, worker.text()
     stack.sandbox.clear_faults()
     _carried_to_the_end_by_another(stack, trade)
+
+
+def test_a_worker_that_is_told_to_stop_lets_go_of_a_trade_that_waits(stack: QueueStack) -> None:
+    worker = stack.worker(Queue.TRADES)
+    stack.sandbox.fault("jupiter:/swap/v2/order", "http_500_html", probability=1.0)
+
+    def asked() -> int:
+        (fault,) = stack.sandbox.ask("GET", "/faults")["faults"]
+        return int(fault["hits"])
+
+    trade = stack.decided()
+    stack.services.queue.ring_trade(trade.id)
+    wait_for(asked, told=worker.text)
+    worker.signal(signal.SIGTERM)
+    assert worker.ended() == 0, worker.text()
+    assert asked() <= 3, "a worker stays with a trade for ten times as many"
+    assert stack.intent(trade).state is IntentState.PENDING
+    stack.services.executor(owner="test").cancel(trade.id)
 
 
 def test_a_worker_killed_in_mid_trade_costs_its_lease_and_nothing_else(stack: QueueStack) -> None:
