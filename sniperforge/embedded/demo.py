@@ -32,9 +32,7 @@ ONE_OFFS = (("USDC", "SOL", "40"), ("SOL", "USDC", "0.2"), ("USDC", "SOL", "60")
 USDC_DECIMALS = 6
 
 _SETTINGS = """\
-# The demo's own: a Jupiter plan that bears its pace, and a short lease, so that a killed worker's trade waits less.
-jupiter_plan = "pro"
-jupiter_api_key = "sandbox-pro"
+# The demo's own: a short lease, so that the trade of a killed worker waits less.
 lease_s = 5
 """
 _DCA = {
