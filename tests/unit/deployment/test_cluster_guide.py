@@ -110,6 +110,6 @@ def test_the_connections_it_speaks_of_are_those_that_there_are() -> None:
     assert f"max_connections={found.group(1)}" in compose().services["postgres"]["command"]
 
 
-def test_the_number_of_a_setting_it_speaks_of_is_one() -> None:
+def test_every_setting_it_speaks_of_is_one() -> None:
     for name in re.findall(rf"{ENV_PREFIX}(\w+)", guide()):
         assert name.lower() in Settings.model_fields, name
