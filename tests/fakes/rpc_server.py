@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,10 +16,12 @@ Reply = Callable[["RpcRequest"], "RpcReply"]
 
 
 class RpcRequest:
-    """One request as it came over the wire."""
+    """One request as it came over the wire: what was asked, and by which connection (the port at its other end)."""
 
-    def __init__(self, body: bytes, parsed: dict[str, Any]) -> None:
+    def __init__(self, body: bytes, parsed: dict[str, Any], *, connection: int, headers: Mapping[str, str]) -> None:
         self.body = body
+        self.connection = connection
+        self.headers = headers
         self.id: Any = parsed["id"]
         self.method: str = parsed["method"]
         self.params: list[Any] = parsed.get("params", [])
@@ -117,11 +120,12 @@ class RpcServer:
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers["Content-Length"]))
                 parsed = json.loads(content)
+                came = partial(RpcRequest, connection=self.client_address[1], headers=dict(self.headers))
                 if isinstance(parsed, list):
-                    replies = [server._reply(RpcRequest(content, one)) for one in parsed]
+                    replies = [server._reply(came(content, one)) for one in parsed]
                     reply = RpcReply("[" + ",".join(one.body for one in replies) + "]")
                 else:
-                    reply = server._reply(RpcRequest(content, parsed))
+                    reply = server._reply(came(content, parsed))
                 if reply.drop:
                     # Linger of zero seconds: closing sends a reset.
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -16,8 +16,8 @@ from typing import Any
 
 from sniperforge.errors import NodeUnavailableError, SniperForgeError
 from sniperforge.ports.clock import Clock
+from sniperforge.shared.solana.answers import Answer
 from sniperforge.shared.solana.node import RpcNode
-from sniperforge.shared.solana.reader import ask
 
 LOOK_EVERY_S = 5.0
 SET_ASIDE_S = 5.0
@@ -25,6 +25,11 @@ LOOK_TIMEOUT_S = 2.0
 """A node that takes longer to tell its slot is no node to trade through."""
 
 _rankings: weakref.WeakSet[NodeRanking] = weakref.WeakSet()
+
+
+async def ask_on_loop(node: RpcNode, method: str, *params: Any) -> Answer:
+    """One question to one node while the same is asked of others, its answer ready to be read."""
+    return Answer(await node.read_on_loop(method, list(params)), f"{method} at {node.name}", node.name)
 
 
 @dataclass(slots=True)
@@ -128,7 +133,7 @@ class NodeRanking:
     async def _look_at(self, node: RpcNode) -> None:
         try:
             async with asyncio.timeout(LOOK_TIMEOUT_S):
-                answer = await ask(node, "getSlot", {"commitment": "processed"})
+                answer = await ask_on_loop(node, "getSlot", {"commitment": "processed"})
             self.reached(node, answer.integer())
         except TimeoutError:
             self.failed(node, NodeUnavailableError(f"no answer within {LOOK_TIMEOUT_S:g} s", subject=node.name))

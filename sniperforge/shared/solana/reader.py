@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from solders.hash import Hash
@@ -50,16 +49,25 @@ NEWEST_TRANSACTION_VERSION = 1
 """Asked for as an integer: with null or 0 a node refuses (-32015) as soon as it meets a version 1 transaction."""
 
 
-async def ask(node: RpcNode, method: str, *params: Any) -> Answer:
+def ask(node: RpcNode, method: str, *params: Any) -> Answer:
     """One question to one node, its answer ready to be read."""
-    return Answer(await node.read(method, list(params)), f"{method} at {node.name}", node.name)
+    return Answer(node.read(method, list(params)), f"{method} at {node.name}", node.name)
+
+
+def ask_together(node: RpcNode, calls: Sequence[tuple[str, list[Any]]]) -> list[Answer]:
+    """Several questions to one node in one request, their answers in the order asked."""
+    results = node.read_together(calls)
+    return [
+        Answer(result, f"{method} at {node.name}", node.name)
+        for (method, _), result in zip(calls, results, strict=True)
+    ]
 
 
 class Reader(ABC):
     """`ChainReader` without the choice of the node. Each method is one unit: all its calls go to one node."""
 
     @abstractmethod
-    def _ask(self, question: Callable[[RpcNode], Awaitable[T]]) -> T:
+    def _ask(self, question: Callable[[RpcNode], T]) -> T:
         """Put a question to a node."""
 
     def block_height(self, commitment: Commitment) -> int:
@@ -164,16 +172,10 @@ class Reader(ABC):
     def token_accounts(self, owner: Address, commitment: Commitment = Commitment.CONFIRMED) -> tuple[TokenAccount, ...]:
         """Token accounts of a wallet, of the Token and the Token-2022 program."""
         config = {"encoding": "jsonParsed", "commitment": commitment.value}
-
-        async def question(node: RpcNode) -> list[Answer]:
-            return await asyncio.gather(
-                *(
-                    ask(node, "getTokenAccountsByOwner", owner, {"programId": program}, config)
-                    for program in TOKEN_PROGRAMS
-                )
-            )
-
-        answers = self._ask(question)
+        calls: list[tuple[str, list[Any]]] = [
+            ("getTokenAccountsByOwner", [owner, {"programId": program}, config]) for program in TOKEN_PROGRAMS
+        ]
+        answers = self._ask(lambda node: ask_together(node, calls))
         return tuple(token_account(item) for answer in answers for item in answer["value"].items())
 
     def mint(self, mint: Mint, commitment: Commitment = Commitment.CONFIRMED) -> MintInfo | None:
@@ -210,15 +212,7 @@ class Reader(ABC):
             ("getSignaturesForAddress", [beacon, {"limit": 1, "commitment": Commitment.FINALIZED.value}]),
             *(("getTokenAccountsByOwner", [wallet, {"programId": program}, parsed]) for program in TOKEN_PROGRAMS),
         ]
-
-        async def question(node: RpcNode) -> list[Answer]:
-            results = await node.read_together(calls)
-            return [
-                Answer(result, f"{method} at {node.name}", node.name)
-                for (method, _), result in zip(calls, results, strict=True)
-            ]
-
-        validity, epoch, found, history, *held = self._ask(question)
+        validity, epoch, found, history, *held = self._ask(lambda node: ask_together(node, calls))
         height_slot = epoch["absoluteSlot"].integer()
         if height_slot < validity.context_slot():
             # The questions of one request may be answered in any order, and a height from before the blockhash was

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from sniperforge.ports.clock import Clock
 from sniperforge.shared.solana.addresses import node_addresses
 from sniperforge.shared.solana.loop import BackgroundLoop, shared_loop
 from sniperforge.shared.solana.node import RpcNode
-from sniperforge.shared.solana.nodes import NodeRanking
+from sniperforge.shared.solana.nodes import NodeRanking, ask_on_loop
 from sniperforge.shared.solana.reader import Reader, ask
 
 T = TypeVar("T")
@@ -79,18 +79,26 @@ class SolanaChain(Reader):
         return tuple(node.name for node in self._nodes)
 
     def warm(self) -> None:
-        """Open a connection to every node now, so that the first trade does not wait. Failures only rank nodes."""
-        self.health()
+        """Open connections to every node now, so that the first trade does not wait. Failures only rank nodes."""
+        for node, seen in zip(self._nodes, self.health(), strict=True):
+            if seen.healthy:
+                # Those for questions are others than those for what goes to all nodes at once.
+                try:
+                    ask(node, "getSlot")
+                except SniperForgeError as problem:
+                    self._ranking.failed(node, problem)
 
     def close(self) -> None:
         """Close this process's connections. The next question opens new ones."""
-        self._run(_all(node.close() for node in self._nodes))
+        for node in self._nodes:
+            node.close()
+        self._run(_all(node.close_on_loop() for node in self._nodes))
 
-    def _ask(self, question: Callable[[RpcNode], Awaitable[T]]) -> T:
+    def _ask(self, question: Callable[[RpcNode], T]) -> T:
         failure: RetryableError | None = None
         for node in self._ranking.usable():
             try:
-                return self._run(_awaited(question, node))
+                return question(node)
             except RetryableError as error:
                 self._ranking.failed(node, error)
                 failure = failure or error
@@ -112,7 +120,7 @@ class SolanaChain(Reader):
         known = self._nodes if node is not None else self._ranking.usable()
         for candidate in known:
             if candidate.name != other_than and node in {None, candidate.name}:
-                yield PinnedSolanaNode(candidate, self._run)
+                yield PinnedSolanaNode(candidate)
                 return
         if node is not None:
             raise NodeUnavailableError(
@@ -146,13 +154,13 @@ class SolanaChain(Reader):
     async def _look(self, node: RpcNode) -> NodeHealth:
         latency_ms = version = None
         try:
-            version = (await ask(node, "getVersion"))["solana-core"].text()
+            version = (await ask_on_loop(node, "getVersion"))["solana-core"].text()
             # The second question is the one to time: the first may have had to open the connection.
             started = self._clock.monotonic()
-            slot = (await ask(node, "getSlot", {"commitment": "processed"})).integer()
+            slot = (await ask_on_loop(node, "getSlot", {"commitment": "processed"})).integer()
             latency_ms = (self._clock.monotonic() - started) * 1000
             for method, params in _PROBES:
-                await ask(node, method, *params)
+                await ask_on_loop(node, method, *params)
             await _ask_health(node)
         except SniperForgeError as problem:
             self._ranking.failed(node, problem)
@@ -189,18 +197,16 @@ class SolanaChain(Reader):
 class PinnedSolanaNode(Reader):
     """One node: every answer comes from it, in the order asked. Fails rather than fail over."""
 
-    def __init__(self, node: RpcNode, run: Callable[[Coroutine[Any, Any, Any]], Any]) -> None:
+    def __init__(self, node: RpcNode) -> None:
         self._node = node
-        self._run = run
 
     @property
     def node(self) -> str:
         """Its name, as in `SolanaChain.nodes`."""
         return self._node.name
 
-    def _ask(self, question: Callable[[RpcNode], Awaitable[T]]) -> T:
-        answer: T = self._run(_awaited(question, self._node))
-        return answer
+    def _ask(self, question: Callable[[RpcNode], T]) -> T:
+        return question(self._node)
 
 
 _PROBES: tuple[tuple[str, tuple[Any, ...]], ...] = (
@@ -212,7 +218,7 @@ _PROBES: tuple[tuple[str, tuple[Any, ...]], ...] = (
 
 async def _ask_health(node: RpcNode) -> None:
     try:
-        await ask(node, "getHealth")
+        await ask_on_loop(node, "getHealth")
     except RpcRejectedError:
         # Some providers do not offer it. What counts is that the methods above answered.
         return
@@ -221,7 +227,7 @@ async def _ask_health(node: RpcNode) -> None:
 async def _send(node: RpcNode, transaction: bytes, params: list[Any]) -> SendResult:
     try:
         # `once` and never `read`: whatever happens, these bytes are posted a single time.
-        answer = await node.once("sendTransaction", params)
+        answer = await node.once_on_loop("sendTransaction", params)
     except PreflightFailedError as error:
         known = error.details["err"] == _ALREADY_PROCESSED
         return SendResult(node.name, accepted=False, already_processed=known, error=None if known else error.what)
@@ -241,7 +247,3 @@ def _names_signature_of(answer: object, transaction: bytes) -> bool:
 
 async def _all(coroutines: Any) -> list[Any]:
     return list(await asyncio.gather(*coroutines))
-
-
-async def _awaited(question: Callable[[RpcNode], Awaitable[T]], node: RpcNode) -> T:
-    return await question(node)
