@@ -82,7 +82,7 @@ class Connections:
         self._idle: deque[_Connection] = deque()
 
     def post(self, body: bytes, timeout_s: float) -> HttpAnswer:
-        """Post these bytes exactly once. (How long a host's name is looked up, only the system's resolver limits.)
+        """Post these bytes exactly once. Only the resolver limits how long a host's name is looked up.
 
         Raises:
             httpcore2.TimeoutException: The whole answer was not here within `timeout_s`, however it dripped in.
