@@ -152,8 +152,6 @@ def _form(value: Any) -> str:
 
 
 def _one_form(value: object) -> object:
-    if isinstance(value, Every | Calendar):
-        return value
     if not isinstance(value, dict):
         message = 'write {"interval_s": 3600}, or {"days": ["mon"], "time": "09:00", "time_zone": "Europe/Berlin"}'
         raise ValueError(message)  # noqa: TRY004 (as above)

@@ -63,6 +63,18 @@ def test_a_strategy_of_another_package_trades_like_ours(monkeypatch: pytest.Monk
     assert (trade.input_mint, trade.output_mint) == (USDC, WSOL_MINT)
 
 
+def test_a_trade_that_cannot_be_one_skips_the_round_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    code = CONTRARIAN.replace("decision.proposal.input_raw + 1", "0")
+    install(monkeypatch, tmp_path, "idle_pkg", "idle = idle_pkg:Contrarian", code)
+    world = PlanWorld()
+    world.desk.create(world.desk.draft("idle", world.values(), WALLET))
+    assert world.run().outcome is RoundOutcome.SKIPPED
+    assert "zero buys nothing" in (world.rounds()[0].reason or "")
+    assert (world.trades(), world.plan().next_occurrence) == ([], 1)
+
+
 def test_a_plan_whose_package_is_gone_is_named_and_decides_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sniperforge.domain.money import Address
+from sniperforge.domain.money import WSOL_MINT, Address
 from sniperforge.errors import InvalidInputError, NodeUnavailableError, TokenError
 from sniperforge.ports.plans import CatchUp, OccurrenceState, PlanState
 from sniperforge.ports.queue import PlanId
@@ -15,7 +15,7 @@ from sniperforge.trading.plan_report import read_plan
 from sniperforge.trading.strategy_executor import RoundOutcome
 from tests.fakes.clock import START
 from tests.fakes.plan_world import PlanWorld
-from tests.fakes.records import WALLET, a_fill, an_attempt
+from tests.fakes.records import USDC, WALLET, a_fill, a_plan, an_attempt
 
 HOUR = timedelta(hours=1)
 HOURLY = PlanId("hourly")
@@ -157,6 +157,12 @@ def test_a_plan_whose_end_passed_while_it_was_paused_ends(world: PlanWorld) -> N
     assert "its end_at passed" in world.events("plan.ended")[0].message
 
 
+def test_a_paused_plan_without_a_further_round_ends_when_it_is_resumed(world: PlanWorld) -> None:
+    with world.store.write() as books:
+        books.plans.add(a_plan(status=PlanState.PAUSED, next_due_at=None))
+    assert world.desk.resume(PlanId("weekly-sol"), by="me").status is PlanState.ENDED
+
+
 # --- stopping
 
 
@@ -225,3 +231,4 @@ def test_a_report_of_a_plan_without_fills_has_no_average(world: PlanWorld) -> No
     report = read_plan(world.store, HOURLY, rounds=5)
     assert (report.rounds, report.spent_raw, report.average_price(6, 9)) == ((), 0, None)
     assert report.wallet is not None
+    assert (report.input_mint, report.output_mint) == (USDC, WSOL_MINT)
