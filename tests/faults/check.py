@@ -6,7 +6,7 @@ The books are read as rows of the database, the chain as JSON of a node. `proble
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -18,6 +18,7 @@ from tests.faults.world import World
 _ADVANCE_NONCE = (4).to_bytes(4, "little")
 _SYSTEM_PROGRAM = "1" * 32
 _SOL = "So11111111111111111111111111111111111111112"
+_TABLES = ("trade_intents", "attempts", "fills", "ledger_entries", "reservations", "events")
 Row = Mapping[str, Any]
 
 
@@ -28,7 +29,7 @@ def problems_of(world: World, *, undead_allowed: bool = False) -> list[str]:
         world: Whose books.
         undead_allowed: A proof of death may have been wrong (a node lied), as long as that was told loudly.
     """
-    tables = _tables(world)
+    tables = tables_of(world, _TABLES)
     opened = max(line["slot"] for line in tables["ledger_entries"] if line["source"] == "opening")
     with ChainTruth(world.rpc_urls[0]) as truth:
         history = truth.history(world.wallet)
@@ -56,10 +57,10 @@ def product_says(world: World) -> list[str]:
     return differences + violations
 
 
-def _tables(world: World) -> dict[str, list[Row]]:
+def tables_of(world: World, names: Sequence[str]) -> dict[str, list[Row]]:
+    """Rows of these tables of the books, as the database has them."""
     address = world.database_url or f"sqlite:///{world.home / 'books.db'}"
     engine = sqlalchemy.create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
-    names = ("trade_intents", "attempts", "fills", "ledger_entries", "reservations", "events", "system_state")
     try:
         with engine.connect() as connection:
             return {

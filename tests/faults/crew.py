@@ -9,13 +9,14 @@ import signal
 import time
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
-from tests.faults.worker import WorkOrder, work
+from tests.faults.worker import work
 
 _WAIT_S = 40.0
 _WARM = multiprocessing.get_context("forkserver")
-_WARM.set_forkserver_preload(["pytest", "tests.faults.worker", "tests.faults.warm"])
+_WARM.set_forkserver_preload(["pytest", "tests.faults.worker", "tests.faults.warm", "tests.faults.program"])
 
 
 _STARTED: list[Worker] = []
@@ -27,12 +28,31 @@ def dismiss_all() -> None:
         _STARTED.pop().kill()
 
 
-class Worker:
-    """One worker process."""
+class Order(Protocol):
+    """What a process is told when it is started."""
 
-    def __init__(self, order: WorkOrder) -> None:
+    @property
+    def name(self) -> str:
+        """Of this process, unique in its world."""
+        ...
+
+    @property
+    def report(self) -> Path:
+        """Where it writes what it does, as JSON lines."""
+        ...
+
+
+class Worker:
+    """One worker process.
+
+    Args:
+        order: What it does.
+        entry: Function that does it.
+    """
+
+    def __init__(self, order: Order, entry: Callable[[Any], None] = work) -> None:
         self.order = order
-        self._process: ForkServerProcess = _WARM.Process(target=work, args=(order,), daemon=True)
+        self._process: ForkServerProcess = _WARM.Process(target=entry, args=(order,), daemon=True)
         self._process.start()
         _STARTED.append(self)
 
@@ -45,6 +65,12 @@ class Worker:
     def exit_code(self) -> int | None:
         """Negative: the signal that ended it."""
         return self._process.exitcode
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process.pid is not None
+        return self._process.pid
 
     def wait(self, within_s: float = _WAIT_S) -> int:
         """Wait for its end and return its exit code."""
@@ -83,7 +109,7 @@ class Worker:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it wrote so far."""
-        path = self.order.world.reports / f"{self.order.name}.jsonl"
+        path = self.order.report
         if not path.exists():
             return []
         return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,36 +1,36 @@
 """The seeded driver: many trades, everything going wrong at once, then quiet; books and chain must agree.
 
-    python -m tests.faults.driver --seeds 100 --trades 50 [--first 1]
+    python -m tests.faults.driver [--system] --seeds 100 --trades 50 [--first 1]
 
+Without `--system` executors run in plain processes, which ends a seed sooner and kills at every step. With it the
+whole of the running system is there: Celery workers, beat and its standby, a real Redis, and plans.
 Ends with 1 if any seed left a violation; its line says how to replay it, and its home is kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import nullcontext
 from pathlib import Path
-
-import httpx
 
 from sniperforge.domain.ids import intent_id
 from sniperforge.domain.intent import IntentState
-from sniperforge.errors import InvalidInputError, ProtocolError, RetryableError, SniperForgeError
-from sniperforge.ports.records import TradingMode
-from tests.fakes.postgres import PostgresServer, migrated_database, shared_server
+from sniperforge.errors import RetryableError
+from tests.fakes.postgres import new_books
+from tests.fakes.redis_server import running_redis
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.faults.check import problems_of, product_says
 from tests.faults.crew import Worker, dismiss_all
+from tests.faults.outcome import Outcome
 from tests.faults.plan import LONGER_AT_MOST, Misfortune, Plan, plan_of
-from tests.faults.scenes import EXECUTE, NODES, SEND, calm, outlive_a_blockhash, sandbox_options
+from tests.faults.scenes import NODES, calm, outlive_a_blockhash, sandbox_options
+from tests.faults.system_run import Stack, run_system_seed
+from tests.faults.trouble import Trouble
 from tests.faults.worker import WorkOrder
 from tests.faults.world import World, close, new_world
 
@@ -39,28 +39,12 @@ HEIRS = 3
 _STOPPED_FOR_S = 1.0
 
 
-@dataclass
-class Outcome:
-    """What came of one seed."""
-
-    seed: int
-    problems: list[str]
-    happened: Counter[str] = field(default_factory=Counter)
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        happened = ", ".join(f"{count} {what}" for what, count in sorted(self.happened.items()))
-        verdict = "sound" if not self.problems else "VIOLATED"
-        return f"seed {self.seed}: {verdict} in {self.seconds:.1f} s: {happened}"
-
-
 def run_seed(seed: int, trades: int, sandbox: RunningSandbox, home: Path) -> Outcome:
     """Live through one plan and check what is left."""
     began = time.monotonic()
     plan = plan_of(seed, trades)
     calm(sandbox)
-    database = shared_server().url(shared_server().database(migrated_database())) if plan.postgres else None
-    world = new_world(sandbox, home, database_url=database)
+    world = new_world(sandbox, home, database_url=new_books() if plan.postgres else None)
     settings = {"jupiter_execute_timeout_s": 0.5, "large_trade_usd": plan.large_trade_usd, "trade_deadline_s": 3_000}
     nodes = [sandbox.endpoints.node_urls[name] for name in NODES] if plan.two_nodes else []
     run = _Run(plan, world.using(*nodes, **settings), sandbox)
@@ -86,10 +70,8 @@ class _Run:
         self._desks: list[Worker | None] = [None] * len(plan.desks)
         self._stopped: dict[str, float] = {}
         self._services = world.services(ahead_s=plan.farthest_ahead_s)
-        self._executor = self._services.executor(owner="bystander")
-        self._others: list[threading.Thread] = []
+        self._trouble = Trouble(self._world, self._services, sandbox, self._requests)
         self._crashed: list[str] = []
-        self._restarting = threading.Lock()
 
     def live(self) -> list[str]:
         """Everything that the plan has, in its time. Returns the workers that ended by an error of their own."""
@@ -104,13 +86,10 @@ class _Run:
             time.sleep(0.02)
         for desk in range(len(self._desks)):
             self._dismiss(desk)
-        for other in self._others:
-            other.join()
-        return self._crashed
+        return self._crashed + self._trouble.end()
 
     def quiesce(self) -> list[str]:
         """Let sound processes finish everything, each its share."""
-        self._mode(TradingMode.ACTIVE)
         heirs = [
             Worker(
                 WorkOrder(
@@ -196,89 +175,11 @@ class _Run:
                 self.happened[line["error"]] += 1
 
     def _befall(self, misfortune: Misfortune) -> None:
-        what = misfortune.what
         self.happened[f"{misfortune.kind}s"] += 1
-        match misfortune.kind:
-            case "fault":
-                self._sandbox.fault(**what)
-            case "relief":
-                self._sandbox.clear_faults()
-            case "fork":
-                with suppress(AssertionError):  # deeper than finality allows at this moment
-                    self._sandbox.ask("POST", "/fork", **what)
-            case "price":
-                self._sandbox.ask("POST", "/price", **what)
-            case "node":
-                self._sandbox.ask("POST", "/nodes", **what)
-            case "kill":
-                self._dismiss(what["desk"] % len(self._desks))
-            case "cancel":
-                with suppress(InvalidInputError, RetryableError):  # not decided yet, or the books are busy
-                    self._executor.cancel(intent_id(self._requests[what["trade"]].key))
-            case "blackout":
-                self._in_background(self._black_out, what["seconds"])
-            case "scan":
-                self._in_background(self._scan)
-            case "halt":
-                self._in_background(self._halt, TradingMode(what["mode"]), what["seconds"])
-            case _:
-                self._in_background(self._trouble_books, what["seconds"])
-
-    def _in_background(self, target: object, *args: object) -> None:
-        assert callable(target)
-        other = threading.Thread(target=target, args=args)
-        other.start()
-        self._others.append(other)
-
-    def _black_out(self, seconds: float) -> None:
-        """No transaction reaches the network for a while: those of that time may have to be proven dead."""
-        with httpx.Client(base_url=self._sandbox.endpoints.admin_url, timeout=10.0) as admin:
-            for target, kind in ((EXECUTE, "drop_request"), (SEND, "swallow")):
-                admin.post("/faults", json={"target": target, "kind": kind, "probability": 1})
-            time.sleep(seconds)
-            for target in (EXECUTE, SEND):
-                admin.request("DELETE", "/faults", params={"target": target})
-
-    def _scan(self) -> None:
-        """What a beat task does meanwhile; to it, none of these trades may look like a thief's."""
-        with suppress(RetryableError, ProtocolError):
-            self._services.reconciler.scan(self._world.wallet)
-
-    def _halt(self, mode: TradingMode, seconds: float) -> None:
-        with suppress(RetryableError):
-            self._mode(mode)
-            time.sleep(seconds)
-        self._mode(TradingMode.ACTIVE)
-
-    def _mode(self, mode: TradingMode) -> None:
-        for _ in range(50):
-            try:
-                with self._services.store.write() as books:
-                    books.system.change(
-                        books.system.get(), mode=mode, reason="driver", changed_by="driver", changed_at=self._now()
-                    )
-            except SniperForgeError:
-                time.sleep(0.1)
-            else:
-                return
-
-    def _now(self) -> object:
-        return self._services.clock.now()
-
-    def _trouble_books(self, seconds: float) -> None:
-        """Hold SQLite's write lock, or restart PostgreSQL."""
-        if self._plan.postgres:
-            with self._restarting:
-                server: PostgresServer = shared_server()
-                server.stop()
-                time.sleep(seconds)
-                server.start()
-            return
-        with sqlite3.connect(self._world.home / "books.db", timeout=5.0, isolation_level=None) as other:
-            other.execute("BEGIN IMMEDIATE")
-            time.sleep(seconds)
-            other.execute("ROLLBACK")
-        other.close()
+        if misfortune.kind == "kill":
+            self._dismiss(misfortune.what["desk"] % len(self._desks))
+        else:
+            self._trouble.befall(misfortune)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -287,19 +188,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--trades", type=int, default=50, help="per seed")
+    parser.add_argument("--system", action="store_true", help="the running system: Celery, beat, Redis and plans")
     options = parser.parse_args(arguments)
     violated = []
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
-    with running_sandbox(folder / "sandbox", **sandbox_options()) as sandbox:
+    with (
+        running_sandbox(folder / "sandbox", **sandbox_options()) as sandbox,
+        running_redis(folder / "redis") if options.system else nullcontext() as redis,
+    ):
         for seed in range(options.first, options.first + options.seeds):
-            outcome = run_seed(seed, options.trades, sandbox, folder / f"seed-{seed}")
+            home = folder / f"seed-{seed}"
+            if redis is None:
+                outcome = run_seed(seed, options.trades, sandbox, home)
+            else:
+                outcome = run_system_seed(seed, options.trades, Stack(sandbox, redis, folder / "redis"), home)
             print(outcome, flush=True)
             for problem in outcome.problems:
                 print(f"  {problem}", flush=True)
             if outcome.problems:
                 violated.append(seed)
-                print(f"  home: {folder / f'seed-{seed}'}")
-                print(f"  replay: python -m tests.faults.driver --first {seed} --trades {options.trades}", flush=True)
+                system = " --system" if options.system else ""
+                print(f"  home: {home}")
+                print(
+                    f"  replay: python -m tests.faults.driver{system} --first {seed} --trades {options.trades}",
+                    flush=True,
+                )
     print(f"{options.seeds} seeds of {options.trades} trades: {len(violated)} violated {violated or ''}")
     return 1 if violated else 0
 

@@ -7,7 +7,7 @@ is not: a violation that needs a narrow race may take several replays.)
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,7 @@ _QUESTIONS = (
     "jupiter:/price/v3",
 )
 _SHAPES = ("advance_nonce", "extra_signer", "other_payer", "wrong_minimum", "empty_height", "low_height", "drain")
-_MISHAP_STEPS = tuple(step for step in Step if step is not Step.DECIDED)
+MISHAP_STEPS = tuple(step for step in Step if step is not Step.DECIDED)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Plan:
     def requests(self, world: World) -> tuple[TradeRequest, ...]:
         """The trades of this seed, of this world's wallet."""
         dice = random.Random(f"{self.seed}:trades")  # noqa: S311 (replayable, not unguessable)
-        return tuple(_request(dice, world, f"{self.seed}-{number}") for number in range(self.trades))
+        return tuple(request(dice, world, f"{self.seed}-{number}") for number in range(self.trades))
 
 
 def plan_of(seed: int, trades: int) -> Plan:
@@ -113,11 +113,12 @@ def plan_of(seed: int, trades: int) -> Plan:
         two_nodes=two_nodes,
         large_trade_usd=0 if two_nodes and dice.random() < 0.5 else 10_000,
         desks=desks,
-        misfortunes=tuple(_misfortunes(dice, LONGER_AT_MOST * trouble_s, trades)),
+        misfortunes=tuple(misfortunes(dice, LONGER_AT_MOST * trouble_s, trades, KINDS)),
     )
 
 
-def _request(dice: random.Random, world: World, name: str) -> TradeRequest:
+def request(dice: random.Random, world: World, name: str) -> TradeRequest:
+    """A trade of this name."""
     give, get, (least, most), effect = dice.choice(_PAIRS)
     raw: int | None = dice.randint(least, most)
     fate = dice.random()
@@ -134,7 +135,7 @@ def _shift(dice: random.Random, trades: int, *, wrong_clock: bool) -> Shift:
     mishaps = []
     for _ in range(dice.choice((0, 1, 1, 2))):
         how = dice.choice(("kill", "kill", "stop"))
-        mishaps.append(Mishap(dice.choice(_MISHAP_STEPS), "kill" if how == "kill" else "stop", dice.randint(1, 12)))
+        mishaps.append(Mishap(dice.choice(MISHAP_STEPS), "kill" if how == "kill" else "stop", dice.randint(1, 12)))
     return Shift(
         trades=tuple(dice.sample(range(trades), max(1, round(trades * dice.uniform(0.4, 1.0))))),
         mishaps=tuple(mishaps),
@@ -143,12 +144,13 @@ def _shift(dice: random.Random, trades: int, *, wrong_clock: bool) -> Shift:
     )
 
 
-def _misfortunes(dice: random.Random, trouble_s: float, trades: int) -> Sequence[Misfortune]:
+def misfortunes(dice: random.Random, trouble_s: float, trades: int, kinds: Kinds) -> Sequence[Misfortune]:
+    """As many as fit, each of a kind that is drawn by its weight."""
     found = []
     at = 0.0
     while at < trouble_s:
-        kind = dice.choices(tuple(_KINDS), weights=[weight for weight, _ in _KINDS.values()])[0]
-        found.append(Misfortune(round(at, 3), *_KINDS[kind][1](dice, trades)))
+        kind = dice.choices(tuple(kinds), weights=[weight for weight, _ in kinds.values()])[0]
+        found.append(Misfortune(round(at, 3), *kinds[kind][1](dice, trades)))
         at += dice.uniform(0.01, 0.2)
     return found
 
@@ -222,7 +224,8 @@ def _relief(_dice: random.Random, _trades: int) -> Drawn:
 
 
 Drawn = tuple[str, dict[str, Any]]
-_KINDS: dict[str, tuple[int, Callable[[random.Random, int], Drawn]]] = {
+Kinds = Mapping[str, tuple[int, Callable[[random.Random, int], Drawn]]]
+KINDS: Kinds = {
     "answer": (14, _answer),
     "code": (14, _code),
     "question": (12, _question),

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Engine, event
@@ -66,12 +67,17 @@ class WorkOrder:
     pace_s: float = 0.0
     patience_s: float = 30.0
 
+    @property
+    def report(self) -> Path:
+        """Where it writes what it does."""
+        return self.world.reports / f"{self.name}.jsonl"
+
 
 def work(order: WorkOrder) -> None:
     """Entry of the process."""
-    report = _Report(order)
+    report = Report(order.report)
     services = _services(order)
-    watch = _Saboteur(order.mishaps, report)
+    watch = Saboteur(order.mishaps, report)
     until = time.monotonic() + order.patience_s
 
     def drive(name: str) -> None:
@@ -108,11 +114,10 @@ def _set_on_every_connection(engine: Engine, pragma: str) -> None:
     event.listen(engine, "connect", opened)
 
 
-class _Report:
+class Report:
     """Appends JSON lines with one system call each."""
 
-    def __init__(self, order: WorkOrder) -> None:
-        path = order.world.reports / f"{order.name}.jsonl"
+    def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self._began = time.monotonic()
 
@@ -121,10 +126,10 @@ class _Report:
         os.write(self._file, (json.dumps({"s": round(time.monotonic() - self._began, 3), **line}) + "\n").encode())
 
 
-class _Saboteur:
+class Saboteur:
     """Watches the steps of all trades, and strikes."""
 
-    def __init__(self, mishaps: Sequence[Mishap], report: _Report) -> None:
+    def __init__(self, mishaps: Sequence[Mishap], report: Report) -> None:
         self._mishaps = mishaps
         self._report = report
         self._lock = threading.Lock()
@@ -141,7 +146,7 @@ class _Saboteur:
                 os.kill(os.getpid(), signal.SIGKILL if mishap.how == "kill" else signal.SIGSTOP)
 
 
-def _drive(executor: Executor, order: WorkOrder, report: _Report, until: float) -> None:
+def _drive(executor: Executor, order: WorkOrder, report: Report, until: float) -> None:
     undecided = list(order.requests)
     next_decision = 0.0
     due: dict[IntentId, float] = {}
@@ -159,7 +164,7 @@ def _drive(executor: Executor, order: WorkOrder, report: _Report, until: float) 
             time.sleep(max(0.0, min(_LOOK_S, min(due.values(), default=next_decision) - time.monotonic())))
 
 
-def _decide(executor: Executor, request: TradeRequest, report: _Report) -> TradeIntent | None:
+def _decide(executor: Executor, request: TradeRequest, report: Report) -> TradeIntent | None:
     try:
         return executor.decide(request)
     except SniperForgeError as error:
@@ -168,7 +173,7 @@ def _decide(executor: Executor, request: TradeRequest, report: _Report) -> Trade
         return None
 
 
-def _ring(executor: Executor, intent: IntentId, due: dict[IntentId, float], report: _Report) -> None:
+def _ring(executor: Executor, intent: IntentId, due: dict[IntentId, float], report: Report) -> None:
     try:
         standing = executor.advance(intent)
     except SniperForgeError as error:

@@ -80,24 +80,32 @@ class World:
 
     def services(self, *, ahead_s: float = 0.0) -> Services:
         """The product's services over this world."""
-        settings = Settings.model_validate(
-            {
-                "home": self.home,
-                "rpc_urls": self.rpc_urls,
-                "jupiter_url": self.jupiter_url,
-                "jupiter_plan": "pro",
-                "wallet_passphrase_file": self.home / "passphrase",
-                "database_url": SecretStr(self.database_url) if self.database_url else None,
-                "oracle_max_age_s": 10**9,
-                "rpc_timeout_s": 2.0,
-                "jupiter_timeout_s": 2.0,
-                "jupiter_execute_timeout_s": 2.0,
-                **(self.settings or {}),
-            }
-        )
-        services = build(settings)
+        services = build(Settings.model_validate(self._values()))
         services.clock = SwiftClock(self.origin, ahead_s)
         return services
+
+    def environment(self) -> dict[str, str]:
+        """The same settings for a program, as an operator gives them."""
+        return {
+            f"SNIPERFORGE_{name.upper()}": _as_typed(value)
+            for name, value in self._values().items()
+            if value is not None
+        }
+
+    def _values(self) -> dict[str, object]:
+        return {
+            "home": self.home,
+            "rpc_urls": self.rpc_urls,
+            "jupiter_url": self.jupiter_url,
+            "jupiter_plan": "pro",
+            "wallet_passphrase_file": self.home / "passphrase",
+            "database_url": SecretStr(self.database_url) if self.database_url else None,
+            "oracle_max_age_s": 10**9,
+            "rpc_timeout_s": 2.0,
+            "jupiter_timeout_s": 2.0,
+            "jupiter_execute_timeout_s": 2.0,
+            **(self.settings or {}),
+        }
 
     @contextmanager
     def opened(self) -> Iterator[Services]:
@@ -115,10 +123,15 @@ class World:
 
 
 def new_world(
-    sandbox: RunningSandbox, home: Path, *, database_url: str | None = None, funds: Mapping[str, str] = FUNDS
+    sandbox: RunningSandbox,
+    home: Path,
+    *,
+    database_url: str | None = None,
+    funds: Mapping[str, str] = FUNDS,
+    key: Keypair | None = None,
 ) -> World:
-    """A new wallet with `funds`, finalized, and books that open with them."""
-    key = Keypair()
+    """A new wallet (of this key, or of any) with `funds`, finalized, and books that open with them."""
+    key = key or Keypair()
     wallet = Address(str(key.pubkey()))
     for symbol, amount in funds.items():
         if symbol == "SOL":
@@ -143,6 +156,12 @@ def new_world(
     return world
 
 
+def _as_typed(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
 def _raw(symbol: str, amount: str) -> int:
     return int(amount) * _UNITS[symbol]
 
@@ -158,6 +177,6 @@ def _open_books(world: World, expected: Mapping[Asset, int]) -> None:
 def close(services: Services) -> None:
     """Close every connection that was opened."""
     services.engine.dispose()
-    for name in ("chain", "exchange"):
+    for name in ("chain", "exchange", "queue", "budget"):
         if name in vars(services):
             vars(services)[name].close()
