@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -15,21 +14,33 @@ from sniperforge.domain.money import Address
 from sniperforge.errors import ProtocolError
 
 
-@dataclass(frozen=True, slots=True)
 class Answer:
     """A value in an answer and the way to it.
 
-    Attributes:
+    Reading one transaction makes hundreds of these, so the way is only put into words when something is wrong.
+
+    Args:
         value: The JSON value.
         subject: Which question at which node, for error messages.
-        path: Where in the answer, as in `result.value[0].slot`.
         node: The node that answered.
+        holder: The value that this one is in, with the key or the index it has there; None for the result itself.
     """
 
-    value: Any
-    subject: str
-    node: str
-    path: str = "result"
+    __slots__ = ("_holder", "node", "subject", "value")
+
+    def __init__(self, value: Any, subject: str, node: str, holder: tuple[Answer, str | int] | None = None) -> None:
+        self.value = value
+        self.subject = subject
+        self.node = node
+        self._holder = holder
+
+    @property
+    def path(self) -> str:
+        """Where in the answer, as in `result.value[0].slot`."""
+        if self._holder is None:
+            return "result"
+        holder, key = self._holder
+        return f"{holder.path}[{key}]" if isinstance(key, int) else f"{holder.path}.{key}"
 
     def wrong(self, expected: str) -> NoReturn:
         """Refuse this value.
@@ -48,14 +59,17 @@ class Answer:
     def __getitem__(self, key: str) -> Answer:
         if not isinstance(self.value, dict):
             self.wrong("an object")
-        return Answer(self.value.get(key), self.subject, self.node, f"{self.path}.{key}")
+        return Answer(self.value.get(key), self.subject, self.node, (self, key))
 
     def items(self, count: int | None = None) -> Iterator[Answer]:
         """The elements of a list, of exactly `count` if given."""
+        for index, value in enumerate(self._list(count)):
+            yield Answer(value, self.subject, self.node, (self, index))
+
+    def _list(self, count: int | None = None) -> list[Any]:
         if not isinstance(self.value, list) or (count is not None and len(self.value) != count):
             self.wrong("a list" if count is None else f"a list of {count}")
-        for index, value in enumerate(self.value):
-            yield Answer(value, self.subject, self.node, f"{self.path}[{index}]")
+        return self.value
 
     @property
     def missing(self) -> bool:
@@ -74,7 +88,10 @@ class Answer:
 
     def integers(self, count: int) -> tuple[int, ...]:
         """Exactly `count` whole numbers."""
-        return tuple(item.integer() for item in self.items(count))
+        values = self._list(count)
+        if all(type(value) is int and value >= 0 for value in values):
+            return tuple(values)
+        return tuple(item.integer() for item in self.items())  # the first that is none says so
 
     def boolean(self) -> bool:
         """True or false."""
@@ -112,7 +129,12 @@ class Answer:
 
     def texts(self) -> tuple[str, ...]:
         """A list of strings; null counts as an empty one."""
-        return () if self.missing else tuple(item.text() for item in self.items())
+        if self.missing:
+            return ()
+        values = self._list()
+        if all(isinstance(value, str) for value in values):
+            return tuple(values)
+        return tuple(item.text() for item in self.items())  # the first that is none says so
 
     def base64(self) -> bytes:
         """Bytes, written as the pair `[data, "base64"]`."""

@@ -199,6 +199,22 @@ def test_a_landed_transaction_with_a_wrong_part_is_refused(
         chain.transaction(id_of(transaction), Commitment.CONFIRMED)
 
 
+def test_a_wrong_part_is_named_by_the_way_to_it(serve: Serve, connect: Connect) -> None:
+    transaction = signed()
+    keys = len(transaction.message.account_keys)
+    wrong = {"preBalances": [1] * (keys - 1) + ["1"], "loadedAddresses": None}
+    chain = connect(serve({"getTransaction": result(landed(transaction, **wrong))}))
+    with pytest.raises(ProtocolError, match=rf"result\.meta\.preBalances\[{keys - 1}\] is str, not a whole number"):
+        chain.transaction(id_of(transaction), Commitment.CONFIRMED)
+
+
+def test_a_log_that_is_no_text_is_refused(serve: Serve, connect: Connect) -> None:
+    transaction = signed()
+    chain = connect(serve({"getTransaction": result(landed(transaction, logMessages=["Program log: x", 7]))}))
+    with pytest.raises(ProtocolError, match=r"logMessages\[1\] is 7, not a string"):
+        chain.transaction(id_of(transaction), Commitment.CONFIRMED)
+
+
 def test_history_passes_its_bounds_and_reads_memos_and_errors(serve: Serve, connect: Connect) -> None:
     rows = [
         {"signature": SIGNATURE, "slot": 5, "err": None, "memo": "[4] text", "blockTime": None},
