@@ -1,7 +1,8 @@
 """Where the request budget is counted: in Redis for all processes, or in this one.
 
-The windows are the moving windows of the `limits` library; the marks beside them ("closed until", "being probed")
-are ours. Everything in Redis expires by itself and may be wiped at any time: a wipe costs at most one extra burst,
+In Redis the windows are the moving windows of the `limits` library; the marks beside them ("closed until", "being
+probed") are ours. In this process a window is a list of times: the library's own storage in memory starts a thread at
+every call. Everything in Redis expires by itself and may be wiped at any time: a wipe costs at most one extra burst,
 which Jupiter answers with 429 and which closes the budget again.
 """
 
@@ -9,15 +10,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict, deque
 from typing import Protocol
 
-from limits.storage import MemoryStorage, RedisStorage
+from limits.storage import RedisStorage
 from pydantic import SecretStr
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sniperforge.errors import ConfigError
+from sniperforge.ports.clock import Clock
 
 _PREFIX = "sniperforge:budget"
 _CONNECT_TIMEOUT_S = 0.25
@@ -123,25 +126,45 @@ class SharedLedger:
 
 
 class LocalLedger:
-    """A ledger for this process alone."""
+    """A ledger for this process alone.
 
-    def __init__(self) -> None:
-        self._windows = MemoryStorage()
+    Args:
+        clock: Tells what time it is for others; windows are measured by a clock that nobody sets back.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
+        self._calls: defaultdict[str, deque[float]] = defaultdict(deque)
         self._closed: dict[str, float] = {}
         self._probe_until: dict[str, float] = {}
 
     def take(self, key: str, limit: int, window_s: int) -> bool:
         """See `Ledger`."""
-        return self._windows.acquire_entry(key, limit, window_s)
+        with self._lock:
+            now, calls = time.monotonic(), self._recent(key, window_s)
+            if len(calls) >= limit:
+                return False
+            calls.append(now)
+            return True
 
     def opens_at(self, key: str, limit: int, window_s: int) -> float:
-        """See `Ledger`. For the lower lanes the answer may be too early; they ask again then."""
-        return self._windows.get_moving_window(key, limit, window_s)[0] + window_s
+        """See `Ledger`."""
+        with self._lock:
+            calls = self._recent(key, window_s)
+            wait_s = calls[-limit] + window_s - time.monotonic() if len(calls) >= limit else 0.0
+        return self._clock.now().timestamp() + wait_s
 
     def used(self, key: str, limit: int, window_s: int) -> int:
         """See `Ledger`."""
-        return min(limit, self._windows.get_moving_window(key, limit, window_s)[1])
+        with self._lock:
+            return min(limit, len(self._recent(key, window_s)))
+
+    def _recent(self, key: str, window_s: int) -> deque[float]:
+        calls, begin = self._calls[key], time.monotonic() - window_s
+        while calls and calls[0] <= begin:
+            calls.popleft()
+        return calls
 
     def closed_until(self, key: str) -> float | None:
         """See `Ledger`."""

@@ -111,7 +111,7 @@ class RequestBudget:
         self._organisation = organisation
         self._clock = clock
         self._shared = SharedLedger(redis_url) if redis_url is not None else None
-        self._local = LocalLedger()
+        self._local = LocalLedger(clock)
         self._lock = threading.Lock()
         self._alone_until: float | None = None
 

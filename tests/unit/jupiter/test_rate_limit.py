@@ -143,6 +143,20 @@ def test_whoever_has_time_waits_for_the_reset_and_goes_on() -> None:
     assert 0 < sum(clock.slept) < 1
 
 
+def test_a_place_opens_when_the_oldest_call_that_counts_leaves_the_window() -> None:
+    clock = ShortWaits()
+    of = RequestBudget(PlanLimits(main=10, execute=1, window_s=1), organisation="test", clock=clock, redis_url=None)
+    of.acquire(Lane.EXIT, Bucket.MAIN, timeout_s=0)
+    clock.sleep(0.2)
+    granted(of, Lane.MONITORING)  # four more fill its half of the window
+    clock.slept.clear()
+
+    of.acquire(Lane.MONITORING, Bucket.MAIN, timeout_s=1)
+    assert 0.5 < sum(clock.slept) <= 0.9
+    assert granted(of, Lane.MONITORING) == 0
+    assert granted(of, Lane.EXIT) == 5
+
+
 def test_429_closes_the_bucket_until_its_reset_for_every_lane() -> None:
     of = budget()
     reset = now() + timedelta(seconds=9)
