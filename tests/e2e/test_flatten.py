@@ -39,7 +39,8 @@ def positions(home: Home) -> dict[str, int]:
 def test_everything_open_ends_and_what_was_bought_is_sold(home: Home) -> None:
     assert home.run(*BUY, "--to", "SOL", "--amount", "20").status == 0
     assert home.run(*BUY, "--to", "BONK", "--amount", "30").status == 0
-    assert home.run(*BUY, "--to", "JUP", "--amount", "0.005").status == 0
+    # As an exit: an entry that costs more in fees than it is worth is refused.
+    assert home.run(*BUY, "--to", "JUP", "--amount", "0.005", "--exit").status == 0
     waiting = home.trade_until("requeued", *BUY, "--to", "SOL", "--amount", "25", "--limit", "20")
     waiting.send_signal(signal.SIGKILL)
     waiting.communicate(timeout=10)

@@ -84,7 +84,7 @@ def test_a_running_system_is_found_well_and_shows_what_it_did(home: Home) -> Non
     found = {one["check"]: one["verdict"] for one in home.json("doctor")}
     assert set(found.values()) == {"ok"}, found
     assert {"workers", "beat", "queue", "clock", "disk"} <= found.keys()
-    (trade, *_) = home.trades()
+    trade = next(one for one in home.trades() if one["state"] == "filled")
     told = home.run("logs", "--intent", trade["id"][:6], "--lines", "200").text
     assert "  books     intent.decided: decided" in told
     assert re.search(r"  worker    signed .*step=signed", told), told
