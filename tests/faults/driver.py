@@ -10,6 +10,7 @@ Ends with 1 if any seed left a violation; its line says how to replay it, and it
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -205,7 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(outcome, flush=True)
             for problem in outcome.problems:
                 print(f"  {problem}", flush=True)
-            if outcome.problems:
+            if not outcome.problems:
+                shutil.rmtree(home)
+            else:
                 violated.append(seed)
                 system = " --system" if options.system else ""
                 print(f"  home: {home}")

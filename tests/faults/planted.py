@@ -18,6 +18,7 @@ from tests.faults.planting import (
     SETTLEMENT,
     Change,
     Planted,
+    found_by,
     legal,
     plant_all,
 )
@@ -174,4 +175,4 @@ BUGS = (
 
 
 if __name__ == "__main__":
-    sys.exit(plant_all(BUGS, ["tests/faults"], sys.argv[1:]))
+    sys.exit(plant_all(BUGS, lambda bug: found_by(bug, ["tests/faults"]), sys.argv[1:]))

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,11 @@ ATTRIBUTION = "sniperforge/trading/attribution.py"
 SWEEP = "sniperforge/trading/sweep.py"
 GUARD = "sniperforge/trading/transaction_guard.py"
 STATES = "sniperforge/domain/intent.py"
+PLANS = "sniperforge/trading/strategy_executor.py"
+QUEUE = "sniperforge/shared/queue.py"
+SWEEPING = "workers/tasks/trades.py"
+CONTEXT = "workers/context.py"
+BEAT = "workers/scheduler.py"
 
 
 @dataclass(frozen=True)
@@ -63,23 +69,9 @@ def found_by(bug: Planted, suite: Sequence[str]) -> str | None:
     Raises:
         LookupError: A change does not apply any more, or the tests did not run.
     """
-    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
-        copy = Path(folder)
-        for part in ("sniperforge", "tests"):
-            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
-        for change in bug.changes:
-            _apply(copy / change.file, change)
+    with _planted(bug) as copy:
         # A bug may also keep trades from ever settling, which some tests only notice when their patience ends.
-        run = subprocess.run(
-            [sys.executable, "-m", "pytest", *suite, "-x", "-q", "-p", "no:cacheprovider", "-k", bug.tests],
-            cwd=copy,
-            env={**os.environ, "PYTHONPATH": str(copy)},
-            capture_output=True,
-            text=True,
-            timeout=WITHIN_S,
-            check=False,
-        )
+        run = _run(copy, "pytest", *suite, "-x", "-q", "-p", "no:cacheprovider", "-k", bug.tests)
     failed = re.search(r"^FAILED \S+::(\S+)", run.stdout, re.MULTILINE)
     if run.returncode not in (0, 1) or (run.returncode == 1 and failed is None):
         raise LookupError(f"{bug.name}: the tests did not run:\n{run.stdout}{run.stderr}")
@@ -87,19 +79,61 @@ def found_by(bug: Planted, suite: Sequence[str]) -> str | None:
     return f"{failed[1]}: {said[1][:160] if said else ''}" if failed else None
 
 
-def plant_all(bugs: Sequence[Planted], suite: Sequence[str], names: Sequence[str]) -> int:
+def found_by_seeds(bug: Planted, seeds: int) -> str | None:
+    """What the driver of the running system finds with this bug in the tree, within so many seeds; or None.
+
+    Raises:
+        LookupError: A change does not apply any more, or the driver did not run.
+    """
+    with _planted(bug) as copy:
+        for seed in range(1, seeds + 1):
+            run = _run(copy, "tests.faults.driver", "--system", "--first", str(seed))
+            if run.returncode == 1 and (violated := re.search(r"VIOLATED.*\n +(.*)", run.stdout)):
+                return f"seed {seed}: {violated[1][:160]}"
+            if run.returncode != 0:
+                raise LookupError(f"{bug.name}: the driver did not run:\n{run.stdout}{run.stderr}")
+    return None
+
+
+def plant_all(bugs: Sequence[Planted], look: Callable[[Planted], str | None], names: Sequence[str]) -> int:
     """Plant the bugs whose names hold one of `names`, or all, and tell of each; returns the exit code."""
     missed = []
     for bug in bugs:
         if names and not any(name in bug.name for name in names):
             continue
         began = time.monotonic()
-        found = found_by(bug, suite)
+        found = look(bug)
         if found is None:
             missed.append(bug.name)
         print(f"{bug.name}: {found or 'NOT FOUND'} ({time.monotonic() - began:.0f} s)", flush=True)
     print(f"not found: {', '.join(missed) or 'none'}")
     return 1 if missed else 0
+
+
+@contextmanager
+def _planted(bug: Planted) -> Iterator[Path]:
+    """A copy of the tree with the bug in it."""
+    with tempfile.TemporaryDirectory(prefix="planted-") as folder:
+        copy = Path(folder)
+        for part in ("sniperforge", "workers", "tests"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("pyproject.toml", "beat_schedule.py"):
+            shutil.copy(ROOT / part, copy)
+        for change in bug.changes:
+            _apply(copy / change.file, change)
+        yield copy
+
+
+def _run(copy: Path, *module: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *module],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
+    )
 
 
 def _apply(path: Path, change: Change) -> None:

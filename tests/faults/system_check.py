@@ -14,14 +14,21 @@ from tests.faults.world import World
 _DECIMALS = {"EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v": 6, "So11111111111111111111111111111111111111112": 9}
 
 
-def plan_problems_of(world: World, ids: Iterable[str]) -> list[str]:
-    """Everything that is wrong with settled plans and with the ids that were rung for."""
+def plan_problems_of(world: World, people: Iterable[str], ids: Iterable[str]) -> list[str]:
+    """Everything that is wrong with settled plans and with who decided what.
+
+    Args:
+        world: Whose books.
+        people: The keys of all trades that people decided.
+        ids: What bells were rung for.
+    """
     tables = tables_of(world, ("trade_intents", "strategy_plans", "plan_occurrences"))
     intents = {row["id"]: row for row in tables["trade_intents"]}
     plans = {row["id"]: row for row in tables["strategy_plans"]}
     return [
         *_rounds(tables["plan_occurrences"], intents),
         *_plans(plans, tables["plan_occurrences"], intents),
+        *_people(people, intents),
         *_rung(ids, {*intents, *plans}),
     ]
 
@@ -58,6 +65,12 @@ def _plans(plans: dict[str, Row], rounds: list[Row], intents: dict[str, Row]) ->
         total = int(Decimal(str(config["total_amount"])).scaleb(_DECIMALS[config["input_token"]]))
         if spent != total:
             yield f"{plan['id']} ordered {spent} base units of {total}"
+
+
+def _people(keys: Iterable[str], intents: dict[str, Row]) -> Iterator[str]:
+    found = Counter(row["key"] for row in intents.values() if row["plan_id"] is None)
+    for key, count in (found - Counter(keys)).items():
+        yield f"{count} trades are called {key}, and nobody decided that"
 
 
 def _rung(ids: Iterable[str], known: set[str]) -> Iterator[str]:

@@ -79,7 +79,7 @@ def run_system_seed(seed: int, trades: int, stack: Stack, home: Path) -> Outcome
     finally:
         dismiss_all()
     outlive_a_blockhash(stack.sandbox)  # what was wrongly called dead may land yet
-    problems += [*problems_of(world), *product_says(world), *plan_problems_of(world, run.ids)]
+    problems += [*problems_of(world), *product_says(world), *plan_problems_of(world, run.keys, run.ids)]
     return Outcome(seed, problems, run.happened, time.monotonic() - began)
 
 
@@ -100,6 +100,11 @@ class _Run:
         self._redis_is_hurt = threading.Lock()
         self._dice = random.Random(f"{plan.seed}:forger")  # noqa: S311 (replayable, not unguessable)
         self._people: list[threading.Thread] = []
+
+    @property
+    def keys(self) -> set[str]:
+        """Of every trade that people decided."""
+        return {request.key for request in self._requests}
 
     @property
     def ids(self) -> set[str]:
