@@ -6,7 +6,7 @@ The fake; the client against the sandbox's Jupiter inside this process; and the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -33,6 +33,7 @@ from sniperforge.shared.jupiter.client import JupiterClient
 from sniperforge.shared.jupiter.rate_limit import PlanLimits, RequestBudget
 from tests.fakes import jupiter_sandbox
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.jupiter_http import Mocked
 from tests.fakes.jupiter_sandbox import JupiterSandbox, sign
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 
@@ -115,16 +116,16 @@ def client_and_sandbox() -> Iterator[Scene]:
                 given = sandbox.post_waiting(request.url.path, json.loads(request.content))[0]
             return httpx.Response(given.status_code, headers=given.headers, content=given.content)
 
-        client = client_of("http://jupiter.test", transport=lambda: httpx.MockTransport(reply))
+        client = client_of("http://jupiter.test", Mocked("http://jupiter.test", reply))
         yield Scene(client, sandbox.taker)
         client.close()
 
 
-def client_of(url: str, transport: Callable[[], httpx.BaseTransport] | None = None) -> JupiterClient:
+def client_of(url: str, wire: Mocked | None = None) -> JupiterClient:
     clock = SystemClock()
     wide = PlanLimits(main=1000, execute=1000)
     budget = RequestBudget(wide, organisation="contract", clock=clock, redis_url=None)
-    return JupiterClient(url, api_key=None, budget=budget, clock=clock, transport=transport)
+    return JupiterClient(url, api_key=None, budget=budget, clock=clock, wire=wire)
 
 
 @pytest.fixture(scope="module")

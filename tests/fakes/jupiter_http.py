@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import httpcore2
 import httpx
 from pydantic import SecretStr
 
 from sniperforge.ports.clock import Clock
+from sniperforge.shared.connections import Headers, HttpAnswer, NoAnswerError
 from sniperforge.shared.jupiter.client import JupiterClient
 from sniperforge.shared.jupiter.rate_limit import PlanLimits, RequestBudget
 from tests.fakes.clock import FakeClock
@@ -26,6 +28,36 @@ def answer(body: object, status: int = 200, **headers: str) -> httpx.Response:
     """JSON as Jupiter's gateway sends it; header names are written with underscores."""
     named = {"x-api-gateway-request-id": GATEWAY_ID} | {name.replace("_", "-"): text for name, text in headers.items()}
     return httpx.Response(status, content=json.dumps(body).encode(), headers=named)
+
+
+class Mocked:
+    """Connections to `base_url` that lead to a function; what it raises of httpx becomes what a connection raises."""
+
+    def __init__(self, base_url: str, reply: Callable[[httpx.Request], httpx.Response]) -> None:
+        self._base_url = base_url
+        self._reply = reply
+        self.closed = 0
+
+    def request(
+        self, method: bytes, target: bytes, headers: Headers, body: bytes | None, timeout_s: float
+    ) -> HttpAnswer:
+        """Ask the function."""
+        sent = httpx.Request(
+            method.decode(),
+            self._base_url + target.decode(),
+            headers=list(headers),
+            content=body,
+            extensions={"timeout_s": timeout_s},
+        )
+        try:
+            given = self._reply(sent)
+        except httpx.HTTPError as error:
+            raise NoAnswerError(getattr(httpcore2, type(error).__name__)(str(error))) from error
+        return HttpAnswer(given.status_code, dict(given.headers), given.content)
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
 
 
 class Wire:
@@ -69,7 +101,7 @@ def jupiter(
         api_key=SecretStr(api_key) if api_key is not None else None,
         budget=RequestBudget(limits, organisation="test", clock=clock, redis_url=None),
         clock=clock,
-        transport=lambda: httpx.MockTransport(wire),
+        wire=Mocked("https://api.jup.ag", wire),
     )
     try:
         yield client, wire

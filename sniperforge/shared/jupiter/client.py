@@ -8,11 +8,13 @@ Source: developers.jup.ag (Swap API v2, Price API v3, Tokens API v2) and its Ope
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Protocol, TypeVar
+from urllib.parse import urlencode
 
-import httpx
+import httpx2
 from pydantic import SecretStr
 
 from sniperforge import __version__
@@ -28,8 +30,8 @@ from sniperforge.errors import (
 )
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Build, BuildRequest, ExecuteAnswer, Lane, Order, OrderRequest, TokenListing
+from sniperforge.shared.connections import Connections, Headers, HttpAnswer, NoAnswerError
 from sniperforge.shared.jupiter.answers import to_build, to_execute_answer, to_listing, to_order
-from sniperforge.shared.jupiter.connections import ThreadClients
 from sniperforge.shared.jupiter.rate_limit import Bucket, Permit, RequestBudget
 from sniperforge.shared.jupiter.responses import (
     Reply,
@@ -46,9 +48,13 @@ MINTS_PER_SEARCH = 100
 _EXECUTE_BUDGET_WAIT_S = 2.0
 """What is signed lives about 30 s; waiting longer than this for our own budget would waste it."""
 
+_KEEP_ALIVE_S = 30.0
+"""Idle connections are dropped by us, before load balancers (60 s) drop them under a request that is being sent."""
+
 _LARGEST_ANSWER_BYTES = 16 * 2**20
 _Item = TypeVar("_Item")
 
+_USER_AGENT = (b"user-agent", f"sniperforge/{__version__}".encode())
 _ORDER = "/swap/v2/order"
 _EXECUTE = "/swap/v2/execute"
 _BUILD = "/swap/v2/build"
@@ -57,8 +63,22 @@ _PRICES = "/price/v3"
 _TOKENS = "/tokens/v2/search"
 
 
+class Wire(Protocol):
+    """What requests go over: `Connections`, or whatever stands in for them."""
+
+    def request(
+        self, method: bytes, target: bytes, headers: Headers, body: bytes | None, timeout_s: float
+    ) -> HttpAnswer:
+        """See `Connections.request`."""
+        ...
+
+    def close(self) -> None:
+        """See `Connections.close`."""
+        ...
+
+
 class JupiterClient:
-    """Jupiter's HTTP API. Safe to use from many threads; each has its own connections.
+    """Jupiter's HTTP API. Safe to use from many threads; none waits for another's connection.
 
     Args:
         base_url: Such as `https://api.jup.ag`.
@@ -68,7 +88,7 @@ class JupiterClient:
         timeout_s: Longest wait for a read.
         execute_timeout_s: Longest wait for `/execute`.
         budget_wait_s: Longest wait of a read for a place in the budget.
-        transport: Makes each thread's transport; None for the network.
+        wire: What requests go over; None for the network.
 
     Raises:
         ConfigError: The key cannot be sent in a header, or the address is none.
@@ -84,7 +104,7 @@ class JupiterClient:
         timeout_s: float = 5.0,
         execute_timeout_s: float = 30.0,
         budget_wait_s: float = 10.0,
-        transport: Callable[[], httpx.BaseTransport] | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self._base_url = _usable(base_url)
         self._api_key = api_key
@@ -93,16 +113,18 @@ class JupiterClient:
         self._timeout_s = timeout_s
         self._execute_timeout_s = execute_timeout_s
         self._budget_wait_s = budget_wait_s
-        headers = {"user-agent": f"sniperforge/{__version__}", "accept": "application/json"}
+        self._path = httpx2.URL(self._base_url).raw_path.rstrip(b"/")
         if api_key is not None:
-            headers["x-api-key"] = _sendable(api_key)
-        self._clients = ThreadClients(self._base_url, headers=headers, transport=transport)
+            _must_be_sendable(api_key)
+        self._wire = wire or Connections(
+            self._base_url, setting="jupiter_url", keepalive_s=_KEEP_ALIVE_S, largest_bytes=_LARGEST_ANSWER_BYTES
+        )
 
     def __repr__(self) -> str:
         return f"JupiterClient({self._base_url!r})"
 
     def warm(self) -> None:
-        """Open this thread's connection before it is needed, if the budget has a call to spare; any answer will do.
+        """Open a connection before it is needed, if the budget has a call to spare; any answer will do.
 
         (It is a request like any other to whoever counts them. On a small plan a worker's many threads would use up
         what its first trades need.)
@@ -116,12 +138,12 @@ class JupiterClient:
             return
         try:
             self._ask("HEAD", "/", timeout_s=self._timeout_s)
-        except httpx.HTTPError as error:
+        except NoAnswerError as error:
             raise self._unreachable("/", error) from error
 
     def close(self) -> None:
-        """Close every thread's connections, and those of the budget."""
-        self._clients.close()
+        """Close its connections, and those of the budget."""
+        self._wire.close()
         self._budget.close()
 
     def prices(self, mints: Sequence[Mint], *, lane: Lane = Lane.MONITORING) -> Mapping[Mint, Price]:
@@ -236,11 +258,11 @@ class JupiterClient:
             body["lastValidBlockHeight"] = str(last_valid_block_height)
         permit = self._budget.acquire(lane, Bucket.EXECUTE, timeout_s=_EXECUTE_BUDGET_WAIT_S)
         try:
-            reply = self._ask("POST", _EXECUTE, timeout_s=self._execute_timeout_s, json=body)
+            reply = self._ask("POST", _EXECUTE, timeout_s=self._execute_timeout_s, body=body)
             self._tell_budget(permit, reply)
         except Exception as error:
             # From here on bytes may have left, whatever broke.
-            raise _unknown(f"no whole answer arrived ({type(error).__name__})", request_id, None, None) from error
+            raise _unknown(f"no whole answer arrived ({_named(error)})", request_id, None, None) from error
         try:
             if reply.status not in {200, 400}:
                 raise _unknown_status(reply, request_id, self._api_key)
@@ -255,7 +277,7 @@ class JupiterClient:
         permit = self._budget.acquire(lane, Bucket.MAIN, timeout_s=self._budget_wait_s)
         try:
             reply = self._ask("GET", path, timeout_s=self._timeout_s, query=query)
-        except httpx.HTTPError as error:
+        except NoAnswerError as error:
             raise self._unreachable(path, error) from error
         self._tell_budget(permit, reply)
         if reply.status != 200:
@@ -269,17 +291,20 @@ class JupiterClient:
         *,
         timeout_s: float,
         query: Mapping[str, str] | None = None,
-        json: Mapping[str, str] | None = None,
+        body: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request, one answer. httpx bounds each wait for bytes; a deadline bounds an answer that only drips in."""
-        deadline = self._clock.monotonic() + timeout_s
-        with self._clients.mine().stream(method, path, params=query, json=json, timeout=timeout_s) as response:
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if self._clock.monotonic() > deadline or len(body) > _LARGEST_ANSWER_BYTES:
-                    raise httpx.ReadTimeout("the answer does not end", request=response.request)
-            return reply_of(response, bytes(body))
+        """One request, one answer."""
+        target = self._path + path.encode()
+        if query:
+            target += b"?" + urlencode(query).encode()
+        content = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        return reply_of(self._wire.request(method.encode(), target, self._headers(), content, timeout_s))
+
+    def _headers(self) -> Headers:
+        # Written anew each time, so that the key stands nowhere but in its secret.
+        if self._api_key is None:
+            return (_USER_AGENT,)
+        return (_USER_AGENT, (b"x-api-key", self._api_key.get_secret_value().encode()))
 
     def _tell_budget(self, permit: Permit, reply: Reply) -> None:
         self._budget.answered(
@@ -301,13 +326,13 @@ class JupiterClient:
                 status=reply.status,
             ) from None
 
-    def _unreachable(self, path: str, error: httpx.HTTPError) -> ExchangeUnavailableError:
-        # The type only: an httpx message may quote what it was asked to send, headers included.
+    def _unreachable(self, path: str, error: NoAnswerError) -> ExchangeUnavailableError:
+        # The type only: a message of the library may quote what it was asked to send, headers included.
         return ExchangeUnavailableError(
-            f"no answer from {self._base_url} ({type(error).__name__})",
+            f"no answer from {self._base_url} ({error})",
             subject=path,
             fix="Check the network and the setting jupiter_url, then try again",
-            cause=type(error).__name__,
+            cause=str(error),
         )
 
 
@@ -324,13 +349,17 @@ def _unknown(
     )
 
 
+def _named(error: Exception) -> str:
+    return str(error) if isinstance(error, NoAnswerError) else type(error).__name__
+
+
 def _unknown_status(reply: Reply, order_id: str, secret: SecretStr | None) -> ExecuteOutcomeUnknownError:
     cause = read_error(reply, subject=_EXECUTE, secret=secret)
     return _unknown(cause.what, order_id, reply.gateway_request_id, reply.status, fix=cause.fix)
 
 
-def _sendable(key: SecretStr) -> str:
-    """The key, if it can stand in a header; a library that refused it there would quote it in its error."""
+def _must_be_sendable(key: SecretStr) -> None:
+    """Refuse a key that cannot stand in a header; a library that refused it there would quote it in its error."""
     value = key.get_secret_value()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise ConfigError(
@@ -338,14 +367,13 @@ def _sendable(key: SecretStr) -> str:
             subject="jupiter_api_key",
             fix="Copy it again from Jupiter's portal",
         )
-    return value
 
 
 def _usable(base_url: str) -> str:
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL:
+        url = httpx2.URL("")
     if url.scheme not in {"http", "https"} or not url.host or url.userinfo:
         raise ConfigError("it is not an address", subject="jupiter_url", fix="Write https://host or http://host:port")
     return base_url.rstrip("/")

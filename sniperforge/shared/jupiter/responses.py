@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-import httpx
 from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from sniperforge.errors import (
@@ -25,6 +24,7 @@ from sniperforge.errors import (
     RateLimitedError,
     SniperForgeError,
 )
+from sniperforge.shared.connections import HttpAnswer
 from sniperforge.shared.jupiter.schemas import ErrorBody
 
 _Form = TypeVar("_Form")
@@ -58,14 +58,14 @@ class Reply:
     """When the oldest call in the window ages out: one place opens, the window is not emptied."""
 
 
-def reply_of(response: httpx.Response, body: bytes) -> Reply:
-    """The parts of a response that matter here. Unreadable rate-limit headers count as absent."""
-    remaining = response.headers.get("x-ratelimit-remaining", "")
-    reset = response.headers.get("x-ratelimit-reset", "")
+def reply_of(answer: HttpAnswer) -> Reply:
+    """The parts of an answer that matter here. Unreadable rate-limit headers count as absent."""
+    remaining = answer.headers.get("x-ratelimit-remaining", "")
+    reset = answer.headers.get("x-ratelimit-reset", "")
     return Reply(
-        status=response.status_code,
-        body=body,
-        gateway_request_id=response.headers.get("x-api-gateway-request-id", "")[:100] or None,
+        status=answer.status,
+        body=answer.body,
+        gateway_request_id=answer.headers.get("x-api-gateway-request-id", "")[:100] or None,
         rate_limit_remaining=int(remaining) if re.fullmatch(r"-?\d{1,9}", remaining) else None,
         rate_limit_reset=datetime.fromtimestamp(int(reset), UTC) if re.fullmatch(r"\d{1,11}", reset) else None,
     )

