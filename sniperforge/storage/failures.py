@@ -91,10 +91,10 @@ def commit_meaning(error: DBAPIError) -> SniperForgeError:
 
 @contextmanager
 def in_our_words() -> Iterator[None]:
-    """Turn SQLAlchemy's errors inside into ours."""
+    """Turn errors inside, of SQLAlchemy and of SQLite's driver, into ours."""
     try:
         yield
-    except (StatementError, PoolTimeoutError) as error:
+    except (StatementError, PoolTimeoutError, sqlite3.Error) as error:
         raise meaning(error) from error
 
 

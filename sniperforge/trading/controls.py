@@ -28,8 +28,12 @@ _TRIES = 5
 
 
 def stop_reason(books: Books, wallet: Address, effect: ExposureEffect) -> str | None:
-    """Why nothing may be signed now for a trade of this kind, or None. The stricter of system and wallet holds."""
-    system, record = books.system.get(), books.wallets.get(wallet)
+    """Why nothing may be signed now for a trade of this kind, or None."""
+    return stopped_by(books.system.get(), books.wallets.get(wallet), effect)
+
+
+def stopped_by(system: SystemState, record: WalletRecord | None, effect: ExposureEffect) -> str | None:
+    """The same, as these rows say: those who hold them already need not read them again. The stricter of both holds."""
     told = [("trading", "", system.mode, system.reason)]
     if record is not None:
         told.append((f"wallet {record.name}", f" {record.name}", record.mode, record.mode_reason))

@@ -47,23 +47,23 @@ class Settlement:
         self._clock = clock
         self._tip_accounts = tip_accounts
 
-    def confirmed(self, attempt: Attempt, landed: LandedTransaction) -> bool:
-        """Book a provisional fill: the transaction is confirmed without error. False if it was booked already.
+    def confirmed(self, attempt: Attempt, landed: LandedTransaction) -> TradeIntent | None:
+        """Book a provisional fill: the transaction is confirmed without error. None if it was booked already.
 
         Never over EXPIRED: only finalized evidence may contradict a proof.
         """
         with self._store.write() as books:
             intent, current = locked_with_intent(books, attempt)
             if current.state not in (AttemptState.SIGNED, AttemptState.SENT):
-                return False
+                return None
             now = self._clock.now()
             books.attempts.change(
                 current, at=now, state=AttemptState.CONFIRMED, landed_slot=landed.slot, confirmed_at=now
             )
             self._book(books, intent, current, landed, FillState.PROVISIONAL, now)
-            _recompute(books, intent, now)
+            filled = _recompute(books, intent, now)
             _tell(books, intent, current, "attempt.confirmed", f"confirmed in slot {landed.slot}", now)
-            return True
+        return filled
 
     def finalized(self, attempt: Attempt, landed: LandedTransaction) -> bool:
         """Book the final fill, read again at finalized; reservations end. False if it was booked already.

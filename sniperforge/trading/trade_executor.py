@@ -57,8 +57,8 @@ from sniperforge.ports.records import Event, Severity
 from sniperforge.ports.signer import Signer
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
-from sniperforge.trading.controls import stop_reason
-from sniperforge.trading.decisions import check_request, write_decision
+from sniperforge.trading.controls import stop_reason, stopped_by
+from sniperforge.trading.decisions import check_request, mints_to_trust, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
 from sniperforge.trading.funds import reserve
 from sniperforge.trading.maintenance import MaintenancePreparation
@@ -145,7 +145,7 @@ class TradeExecutor:
             ConflictError: This key was decided with other terms.
         """
         check_request(request)
-        self._tokens.require_tradable((request.input_mint, request.output_mint))
+        self._tokens.require_tradable(mints_to_trust(request))
         with self._store.write() as books:
             intent, is_new = write_decision(books, request, policy=self._policy, now=self._clock.now())
         if is_new:
@@ -309,11 +309,7 @@ class TradeExecutor:
                 raise ConflictError("its deadline passed while it was prepared", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
             system = books.system.hold()
-            if (
-                wallet is None
-                or system.epoch != intent.epoch
-                or stop_reason(books, current.wallet, current.effect) is not None
-            ):
+            if wallet is None or system.epoch != intent.epoch or stopped_by(system, wallet, current.effect) is not None:
                 raise ConflictError("trading was halted while it was prepared", subject=intent.id)
             attempt = _attempt(current, prepared, signature, signed, now)
             if attempt.usd_per_input_unit is not None:
@@ -439,8 +435,11 @@ class TradeExecutor:
 
     def _landed(self, intent: TradeIntent, attempt: Attempt, landed: LandedTransaction) -> Standing:
         if landed.err is None:
-            self._settlement.confirmed(attempt, landed)
+            filled = self._settlement.confirmed(attempt, landed)
             self._reached(intent.id, Step.BOOKED, "booked, provisional until it is finalized")
+            if filled is not None:
+                # Its attempt is alive until it is finalized, so it is not settled.
+                return Standing(filled, self._policy.poll_every, settled=False)
         else:
             self._finish(intent, attempt)
         return self._standing(intent.id, wait=self._policy.poll_every)

@@ -85,8 +85,8 @@ FENCE_INSERT = (
         "a halt meanwhile",
         Change(
             EXECUTOR,
-            "                or stop_reason(books, current.wallet, current.effect) is not None\n            ):",
-            "            ):",
+            " or stopped_by(system, wallet, current.effect) is not None:",
+            ":",
         ),
     ),
     rule_out(
@@ -101,7 +101,7 @@ FENCE_INSERT = (
     rule_out(
         "fence-insert",
         "a new epoch meanwhile",
-        Change(EXECUTOR, "                or system.epoch != intent.epoch\n", "                or system.epoch < 1\n"),
+        Change(EXECUTOR, "or system.epoch != intent.epoch or", "or system.epoch < 1 or"),
     ),
     rule_out(
         "fence-insert",

@@ -143,7 +143,8 @@ BOOK_ONCE = (
         "a confirmation is booked twice",
         Change(
             SETTLEMENT,
-            "            if current.state not in (AttemptState.SIGNED, AttemptState.SENT):\n" + _UNCHANGED,
+            "            if current.state not in (AttemptState.SIGNED, AttemptState.SENT):\n"
+            "                return None\n",
             "",
         ),
         legal("CONFIRMED, CONFIRMED"),
@@ -226,7 +227,7 @@ OLDER_BOOKS = (
     rule_out(
         "older books",
         "old writers are not fenced out",
-        Change(EXECUTOR, "                or system.epoch != intent.epoch\n", "                or system.epoch < 1\n"),
+        Change(EXECUTOR, "or system.epoch != intent.epoch or", "or system.epoch < 1 or"),
     ),
     rule_out(
         "older books",

@@ -250,7 +250,9 @@ def test_book_once_every_booking_is_done_by_the_first_who_sees_it() -> None:
     world.chain.finalize()
     seen, books = landed(world, attempt), settlement(world)
 
-    assert [books.confirmed(attempt, seen), books.confirmed(attempt, seen)] == [True, False]
+    first, second = books.confirmed(attempt, seen), books.confirmed(attempt, seen)
+    assert first == world.intent(attempt.intent_id)
+    assert second is None
     assert [books.finalized(attempt, seen), books.finalized(attempt, seen)] == [True, False]
     assert not books.reverted(attempt, seen)
     assert not books.taken_back(attempt)

@@ -188,7 +188,7 @@ def test_a_provisional_fill_is_never_booked_over_a_proof_of_death() -> None:
 
 
 BOOKINGS: dict[str, Callable[[Desk, LandedTransaction], bool]] = {
-    "confirmed": lambda desk, landed: desk.settlement.confirmed(desk.attempt, landed),
+    "confirmed": lambda desk, landed: desk.settlement.confirmed(desk.attempt, landed) is not None,
     "finalized": lambda desk, landed: desk.settlement.finalized(desk.attempt, landed),
     "reverted": lambda desk, landed: desk.settlement.reverted(desk.attempt, landed),
     "taken_back": lambda desk, _: desk.settlement.taken_back(desk.attempt),
