@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sniperforge.trading.differences import Difference
     from sniperforge.trading.reconciler import ScanReport
 
+_LOOK_AGAIN_S = 1.0
+
 Wallet = Annotated[str | None, typer.Argument(help="Name or address; default: the only wallet.")]
 
 
@@ -46,6 +48,9 @@ def reconcile(
     whole: Annotated[  # noqa: FBT002 (a flag)
         bool, typer.Option("--whole", help="Read the whole history since the opening again, not only what is new.")
     ] = False,
+    seconds: Annotated[
+        float, typer.Option("--for", min=0, help="How long to wait for what is not final or not to be read yet.")
+    ] = 20.0,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
     """Read a wallet's history on chain, book what others did, and compare balances; exit 1 on any difference."""
@@ -57,13 +62,26 @@ def reconcile(
     address = _adopted(services, wallet)
     report = services.reconciler.scan(address, whole=whole)
     _book_undead(services, report)
-    found = services.reconciler.compare(address)
+    found = _compared(services, address, within_s=seconds)
     if json_output:
         print_json(_as_json(report, found))
     else:
         _print(services, report, found)
     if found or report.foreign:
         raise typer.Exit(1)
+
+
+def _compared(services: Services, address: Address, *, within_s: float) -> tuple[Difference, ...]:
+    """Every difference, when all are ones that waiting does not end, or the time is up."""
+    from sniperforge.trading.differences import Reason
+
+    end = services.clock.monotonic() + within_s
+    while True:
+        found = services.reconciler.compare(address)
+        passing = [one for one in found if one.reason in (Reason.NOT_FINAL, Reason.UNREAD)]
+        if not passing or services.clock.monotonic() >= end:
+            return found
+        services.clock.sleep(_LOOK_AGAIN_S)
 
 
 def _adopted(services: Services, wallet: str | None) -> Address:

@@ -17,11 +17,9 @@ from sniperforge.cli.token_names import TokenNames, names_of
 from sniperforge.errors import ConflictError, InvalidInputError, TokenError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sniperforge.bootstrap import Services
     from sniperforge.domain.intent import TradeIntent
-    from sniperforge.domain.money import Address, Mint
+    from sniperforge.domain.money import Address
     from sniperforge.ports.records import WalletRecord
     from sniperforge.shared.tokens import ResolvedToken
     from sniperforge.trading.flattening import Selling, WalletView
@@ -93,7 +91,6 @@ def _possible(services: Services, address: Address, *, inline: bool, wait: bool)
 
 def _look(services: Services, address: Address, target: ResolvedToken) -> tuple[WalletView, TokenNames, Selling]:
     """What there is, and what would become of it. Each token is asked about anew."""
-    from sniperforge.domain.money import WSOL_MINT
     from sniperforge.trading.flattening import plan_sales, quote_sales, view_wallet
 
     with services.store.read() as books:
@@ -105,22 +102,9 @@ def _look(services: Services, address: Address, target: ResolvedToken) -> tuple[
         target=target.mint,
         prices=prices_now(services, held),
         decimals={mint: name.decimals for mint, name in names.known.items()},
-        refused=_refused(services, [mint for mint in held if mint in names.known and mint != WSOL_MINT]),
         lamports_per_sale=_lamports_per_sale(services),
     )
     return view, names, quote_sales(selling, target=target.mint, exchange=services.exchange)
-
-
-def _refused(services: Services, mints: Sequence[Mint]) -> Mapping[Mint, str]:
-    from sniperforge.shared.tokens import require_tradable
-
-    refused = {}
-    for mint in mints:
-        try:
-            require_tradable(services.tokens.resolve(mint), services.settings.allow_tokens)
-        except TokenError as error:
-            refused[mint] = f"{error.what}. {error.fix}"
-    return refused
 
 
 def _lamports_per_sale(services: Services) -> int:

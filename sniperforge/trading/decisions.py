@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from sniperforge.domain.ids import intent_id
-from sniperforge.domain.intent import IntentKind, IntentState, TradeIntent
-from sniperforge.domain.money import checked_raw
+from sniperforge.domain.intent import ExposureEffect, IntentKind, IntentState, TradeIntent
+from sniperforge.domain.money import Mint, checked_raw
 from sniperforge.errors import ConflictError, InvalidInputError
 from sniperforge.ports.records import Event, Severity
 from sniperforge.ports.store import Books
@@ -22,6 +22,15 @@ def check_request(request: TradeRequest) -> None:
     problems = _problems(request)
     if problems:
         raise InvalidInputError("; ".join(problems), subject="trade", problems=tuple(problems))
+
+
+def mints_to_trust(request: TradeRequest) -> tuple[Mint, ...]:
+    """Tokens that must not be dangerous: both of an entry, and what an exit gets.
+
+    What an exit gives may have turned dangerous meanwhile, and that is a reason to be rid of it.
+    """
+    entry = (request.input_mint, request.output_mint)
+    return entry if request.effect is ExposureEffect.ENTRY else (request.output_mint,)
 
 
 def write_decision(

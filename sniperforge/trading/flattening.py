@@ -125,7 +125,6 @@ def plan_sales(
     target: Mint,
     prices: Mapping[Mint, Appraisal],
     decimals: Mapping[Mint, int],
-    refused: Mapping[Mint, str],
     lamports_per_sale: int,
 ) -> Selling:
     """Which positions can be sold, and why the others cannot.
@@ -135,7 +134,6 @@ def plan_sales(
         target: What everything is sold for; a position in it stays.
         prices: Dollars per whole token.
         decimals: Digits after the point.
-        refused: Why a token must not be sold (now).
         lamports_per_sale: The most that one sale may need beside what it sells.
     """
     bought = {
@@ -150,11 +148,7 @@ def plan_sales(
         if mint == WSOL_MINT:
             # Last, when it is known how many other sales need fees.
             raw, is_everything = min(raw, view.native_lamports - lamports_per_sale * (len(sales) + 1)), False
-        stays = (
-            Kept(mint=mint, raw=bought[mint], why=refused[mint])
-            if mint in refused
-            else _why_it_stays(mint, bought[mint], raw, prices, decimals)
-        )
+        stays = _why_it_stays(mint, bought[mint], raw, prices, decimals)
         if stays is None:
             sales.append(Sale(mint=mint, raw=raw, is_everything=is_everything))
         else:

@@ -34,7 +34,7 @@ from sniperforge.ports.records import Asset, Event, Severity
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
 from sniperforge.trading.controls import stop_reason
-from sniperforge.trading.decisions import check_request, write_decision
+from sniperforge.trading.decisions import check_request, mints_to_trust, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
 from sniperforge.trading.holdings import CLOCK_SYSVAR
 from sniperforge.trading.paper_costs import CostEstimate, CostEstimator
@@ -88,7 +88,7 @@ class PaperExecutor:
     def decide(self, request: TradeRequest) -> TradeIntent:
         """See `Executor.decide`."""
         check_request(request)
-        self._tokens.require_tradable((request.input_mint, request.output_mint))
+        self._tokens.require_tradable(mints_to_trust(request))
         with self._store.write() as books:
             intent, is_new = write_decision(books, request, policy=self._policy, now=self._clock.now())
         if is_new:

@@ -74,6 +74,17 @@ def test_a_dangerous_token_is_refused() -> None:
 
     with pytest.raises(TokenError, match="can be stopped"):
         world.decide()
+    with pytest.raises(TokenError, match="can be stopped"):
+        world.decide(effect=ExposureEffect.EXIT)
+
+
+def test_a_token_that_turned_dangerous_can_be_got_rid_of() -> None:
+    world = TradingWorld()
+    world.tokens.dangerous.add(USDC)
+
+    with pytest.raises(TokenError, match="can be stopped"):
+        world.decide("in")
+    assert world.finish(world.decide("out", effect=ExposureEffect.EXIT)).state is IntentState.FILLED
 
 
 def test_a_wallet_that_the_books_do_not_know_cannot_trade() -> None:

@@ -54,7 +54,7 @@ def a_view(bought: dict[Mint, int], held: dict[Mint, int] | None = None, *, nati
 
 
 def plan(view: WalletView, *, prices: dict[Mint, Appraisal] | None = None, **changes: Any) -> Selling:
-    given: dict[str, Any] = {"decimals": DECIMALS, "refused": {}, **changes}
+    given: dict[str, Any] = {"decimals": DECIMALS, **changes}
     return plan_sales(
         view, target=USDC, prices=PRICES if prices is None else prices, lamports_per_sale=PER_SALE, **given
     )
@@ -98,11 +98,8 @@ def test_a_token_without_a_price_is_named_and_not_sold() -> None:
     assert "nobody was asked" in kept.why
 
 
-def test_unknown_decimals_and_refused_tokens_are_named_and_not_sold() -> None:
+def test_unknown_decimals_are_named_and_not_sold() -> None:
     assert plan(a_view({JUP: 5_000_000}), decimals={}).kept[0].why == "its decimals are unknown"
-    refused = plan(a_view({JUP: 5_000_000, BONK: 10**9}), refused={JUP: "it can be frozen"})
-    assert refused.kept == (Kept(mint=JUP, raw=5_000_000, why="it can be frozen"),)
-    assert [one.mint for one in refused.sales] == [BONK]
 
 
 @pytest.mark.parametrize(("raw", "is_dust"), [(19_999, True), (20_000, False)])
