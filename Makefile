@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: demo up help venv check test lint types imports docs docs-check faults sandbox devnet program lock format clean
+.PHONY: demo up help venv check test test-system lint types imports docs docs-check faults sandbox devnet program lock format clean
 
 help:  ## explain every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,8 +40,11 @@ docs: venv  ## regenerate the API reference and the table of settings
 docs-check: venv
 	$(BIN)/python tools/generate_docs.py --check
 
-test: venv  ## run every test (unit, property, contract, integration, e2e, faults), on both of two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: venv  ## run units, properties, contracts, integration, commands and crashes, on both of two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not system"
+
+test-system: venv  ## run whole systems: the demo, up and down, plans, every guide as typed, a cluster's parts
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m system
 
 SEEDS ?= 10
 TRADES ?= 50

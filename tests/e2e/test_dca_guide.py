@@ -46,7 +46,7 @@ def test_every_example_can_work() -> None:
         DcaStrategy().read(json.loads(text))
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_every_command_runs_as_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in FILES:

@@ -12,7 +12,7 @@ import pytest
 from sniperforge.embedded.demo_report import LEAST_BUYS
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_the_demo_lands_every_trade_once_whatever_is_hurt(tmp_path: Path) -> None:
     data, picture = tmp_path / "demo.json", tmp_path / "demo.svg"
     ended = subprocess.run(

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.postgres import shared_server
 from tests.fakes.terminal import Outcome, run_at_terminal
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "first-hour.md").read_text(encoding="utf-8")
@@ -62,10 +63,15 @@ class Newcomer:
         return outcome
 
 
-@pytest.fixture
-def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def newcomer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newcomer]:
+    """Books in the home, as the guide has them, or in a PostgreSQL that was set before."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
     one = Newcomer(tmp_path, clean)
+    if request.param == "postgresql":
+        server = shared_server()
+        one.environment["SNIPERFORGE_DATABASE_URL"] = server.url(server.database())
+        one.environment["SNIPERFORGE_TRADE_THREADS"] = "8"  # the test's server has few connections
     yield one
     if "SNIPERFORGE_HOME" in one.environment:
         one.type("sniperforge down")

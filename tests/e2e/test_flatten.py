@@ -12,7 +12,7 @@ from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home, one_line
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 BUY = ("trade", "--from", "USDC", "--inline")
 

@@ -13,7 +13,7 @@ from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.fakes.user_home import Home, fund, make_home, one_line
 from tests.faults.chain_truth import ChainTruth
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 BUY = ("trade", "--from", "USDC", "--to", "SOL", "--inline")
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "networks.md").read_text(encoding="utf-8")

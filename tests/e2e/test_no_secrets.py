@@ -23,7 +23,7 @@ from sniperforge.infrastructure.secrets_scan import Finding, Secret, scan_for_se
 from sniperforge.shared.clock import SystemClock
 from sniperforge.shared.flower_password import FLOWER_USER, flower_password
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 PAGES = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length", "/metrics")
 KEPT_ON_PURPOSE = ("wallet-passphrase", "flower-password", "run/stack.toml", "run/redis/")

@@ -19,7 +19,7 @@ from tests.fakes.terminal import sniperforge
 from tests.fakes.user_home import Home, fund, make_home, one_line
 from tests.fakes.working_home import working
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 BUY = ("trade", "--from", "USDC", "--to", "SOL")
 

@@ -19,7 +19,7 @@ from tests.fakes.terminal import Outcome, run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home
 from tests.fakes.working_home import working
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 FEE2 = "J3wdetjgWGDCTPn9Vb13c8qsLFuw3AbZd3kqPvULb5tR"
 SETTINGS: dict[str, Any] = {

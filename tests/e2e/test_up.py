@@ -25,7 +25,7 @@ from tests.fakes.tiny_services import is_running
 WITHIN_S = 120.0
 SERVICES = ["redis", "sandbox", "worker-trades", "worker-others", "beat", "flower"]
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 
 class Home:

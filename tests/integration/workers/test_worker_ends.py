@@ -11,7 +11,7 @@ from sniperforge.domain.intent import IntentState, TradeIntent
 from sniperforge.ports.queue import Queue
 from tests.fakes.queue_stack import QueueStack, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.system
 
 SETTLES_WITHIN_S = 60.0
 SLOW_MS = 700
