@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_a_stack_on_the_sandbox_brings_everything_and_says_where_it_is(tmp_path:
 
 
 @pytest.mark.parametrize("given", [{"jupiter_plan": "keyless"}, {"jupiter_api_key": "sandbox-free"}])
-def test_a_plan_of_jupiter_that_somebody_chose_stays(tmp_path: Path, given: dict[str, str]) -> None:
+def test_a_plan_of_jupiter_that_somebody_chose_stays(tmp_path: Path, given: dict[str, Any]) -> None:
     plan, _ = planned(tmp_path, **given)
     assert not {"jupiter_plan", "jupiter_api_key"} & set(plan.settings())
 
