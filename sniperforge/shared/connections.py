@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypedDict
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore2
@@ -29,6 +29,7 @@ import httpx2
 
 from sniperforge.errors import ConfigError
 
+_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _ON_THE_WAY = (
     httpcore2.TimeoutException,
@@ -142,8 +143,11 @@ class Connections:
         with self._lent() as connection:
             connection.deadline.at = time.monotonic() + timeout_s
             try:
-                with connection.pool.stream(method, url, headers=sent, content=body) as answer:
+                answer = connection.way.handle_request(httpcore2.Request(method, url, headers=sent, content=body))
+                try:
                     whole = self._read(answer)
+                finally:
+                    answer.close()
             except (*_ON_THE_WAY, TooLargeError) as error:
                 raise NoAnswerError(error) from error
         named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in answer.headers}
@@ -162,14 +166,14 @@ class Connections:
         with self._lock:
             idle, self._idle = self._idle, deque()
         for connection in idle:
-            connection.pool.close()
+            connection.way.close()
 
     @contextmanager
     def _lent(self) -> Iterator[_Connection]:
         with self._lock:
             home = self._idle
             connection = home.pop() if home else None
-        if connection is None:
+        if connection is None or connection.is_over():
             connection = self._new()
         try:
             yield connection
@@ -178,15 +182,20 @@ class Connections:
 
     def _new(self) -> _Connection:
         deadline = _Deadline()
-        pool = httpcore2.ConnectionPool(
-            ssl_context=_tls() if self._place.scheme == "https" else None,
-            proxy=self._proxy,
-            max_connections=1,
-            keepalive_expiry=self._keepalive_s,
-            retries=0,
-            network_backend=_TimedBackend(deadline),
+        settings: _Settings = {
+            "ssl_context": _tls() if self._place.scheme == "https" else None,
+            "keepalive_expiry": self._keepalive_s,
+            "retries": 0,
+            "network_backend": _TimedBackend(deadline),
+        }
+        if self._proxy is not None:
+            return _Connection(httpcore2.ConnectionPool(proxy=self._proxy, max_connections=1, **settings), deadline)
+        origin = httpcore2.Origin(
+            self._place.raw_scheme,
+            self._place.raw_host,
+            self._place.port or _PORTS[self._place.scheme],
         )
-        return _Connection(pool, deadline)
+        return _Connection(httpcore2.HTTPConnection(origin, **settings), deadline)
 
     def _give_back(self, connection: _Connection, home: deque[_Connection]) -> None:
         connection.idle_since = time.monotonic()
@@ -200,7 +209,7 @@ class Connections:
             else:
                 done.append(connection)
         for one in done:
-            one.pool.close()
+            one.way.close()
 
     def _leave_to_the_parent(self) -> None:
         # Kept and never touched again: closing a copy would say goodbye to the server in the parent's name.
@@ -219,13 +228,29 @@ class _Deadline:
         return left
 
 
+class _Settings(TypedDict):
+    ssl_context: ssl.SSLContext | None
+    keepalive_expiry: float
+    retries: int
+    network_backend: httpcore2.NetworkBackend
+
+
 @dataclass(slots=True)
 class _Connection:
-    """A pool of one: it opens the connection again when it was closed or is idle for too long."""
+    """The way there: one connection, or, where a proxy stands in between, a pool of one, which knows how to ask it."""
 
-    pool: httpcore2.ConnectionPool
+    way: httpcore2.HTTPConnection | httpcore2.ConnectionPool
     deadline: _Deadline
     idle_since: float = field(default=0.0)
+
+    def is_over(self) -> bool:
+        """Whether it cannot be used again: broken, idle for too long, or the peer has hung up. Then it is closed."""
+        if isinstance(self.way, httpcore2.ConnectionPool):
+            return False  # it opens its connection again
+        over = self.way.is_closed() or self.way.has_expired() or not self.way.is_available()
+        if over:
+            self.way.close()
+        return over
 
 
 class _TimedStream(httpcore2.NetworkStream):

@@ -44,8 +44,8 @@ class Seen:
 
 
 @contextmanager
-def gateway() -> Iterator[tuple[str, list[Seen]]]:
-    """Answers orders and executions, and remembers what arrived."""
+def gateway(*, hangs_up: bool = False) -> Iterator[tuple[str, list[Seen]]]:
+    """Answers orders and executions, and remembers what arrived. It may hang up after each answer, unannounced."""
     seen: list[Seen] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -64,6 +64,7 @@ def gateway() -> Iterator[tuple[str, list[Seen]]]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+            self.close_connection = hangs_up
 
         def log_message(self, *_args: Any) -> None:
             """Tests look at what was seen instead."""
@@ -137,6 +138,15 @@ def test_one_connection_is_used_again_and_closing_is_not_the_end(connect: Connec
     first, second, third = [request.connection for request in seen]
     assert first == second
     assert third != first
+
+
+def test_a_post_is_not_lost_in_a_connection_that_the_other_side_has_left(connect: Connect) -> None:
+    with gateway(hangs_up=True) as (url, seen):
+        client = connect(url)
+        client.order(QUOTE, lane=Lane.ENTRY)
+        threading.Event().wait(0.05)  # until the hanging up has arrived
+        assert client.execute(b"signed", "order-1", None).code == 0
+    assert len({request.connection for request in seen}) == 2
 
 
 @pytest.mark.parametrize("drip", [IN_HEADERS, IN_BODY], ids=["in its headers", "in its body"])
