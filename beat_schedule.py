@@ -12,12 +12,12 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "ring due trades": {
         "task": "trades.ring_due_trades",
         "schedule": timedelta(seconds=1),
-        "options": {"queue": "health", "expires": 2},
+        "options": {"queue": "health", "expires": 10},
     },
     "ring due plans": {
         "task": "strategies.ring_due_plans",
         "schedule": timedelta(seconds=1),
-        "options": {"queue": "strategies", "expires": 2},
+        "options": {"queue": "strategies", "expires": 10},
     },
     "look again at the dead": {
         "task": "trades.look_again",

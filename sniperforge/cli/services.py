@@ -7,8 +7,10 @@ its supervisor has one process to signal and to wait for. Nothing secret stands 
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -89,15 +91,21 @@ def flower(
     _become("flower", f"--address={address}", f"--port={port}", "--conf=/dev/null")
 
 
-def worker_health(queues: Queues) -> None:
+def worker_health(
+    queues: Queues,
+    end_silent: Annotated[  # noqa: FBT002 (a flag)
+        bool,
+        typer.Option("--end-silent", help="Kill a worker of this machine that is silent while messages wait for it."),
+    ] = False,
+) -> None:
     """Whether workers of this machine consume these queues: exit 0 or 1, for supervisors and health checks."""
     from sniperforge.config import load_settings
     from sniperforge.shared.canary import SILENT_AFTER, Canary
     from sniperforge.shared.clock import SystemClock
-    from sniperforge.shared.queue import connect_redis
+    from sniperforge.shared.queue import CeleryQueue, connect_redis
 
-    names = _queues(queues)
-    with connect_redis(load_settings()) as redis:
+    names, settings = _queues(queues), load_settings()
+    with connect_redis(settings) as redis:
         heard = {queue: Canary(redis).heard(queue) for queue in names}
     now = SystemClock().now()
     host = f"@{socket.gethostname()}"
@@ -110,8 +118,28 @@ def worker_health(queues: Queues) -> None:
             silent.append(f"{queue}: nothing was heard for {(now - newest).total_seconds():.0f} s")
     if silent:
         typer.echo("\n".join(silent), err=True)
+        if end_silent:
+            # Without beat nobody sings: silence is a worker's fault only where messages wait for it.
+            waiting = {queue for queue, depth in CeleryQueue(settings).depths().items() if depth}
+            stuck = {
+                worker
+                for queue in names
+                if queue in waiting
+                for worker, at in heard[queue].items()
+                if worker.endswith(host) and now - at > SILENT_AFTER
+            }
+            for worker in sorted(stuck):
+                _end(worker)
         raise typer.Exit(1)
     typer.echo(f"consumed: {', '.join(names)}")
+
+
+def _end(worker: str) -> None:
+    """SIGKILL: it listens to nothing else. What it held is in the books, and whoever started it starts another."""
+    pid = int(worker.partition("@")[0].rpartition(".")[2])
+    with suppress(ProcessLookupError):  # it has ended meanwhile
+        os.kill(pid, signal.SIGKILL)
+        typer.echo(f"ended {worker}", err=True)
 
 
 def _queues(text: str) -> list[Queue]:

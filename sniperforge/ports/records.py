@@ -60,6 +60,7 @@ class WalletRecord:
 
     Attributes:
         mode: What may be started for this wallet; the stricter of this and the system's holds.
+        mode_changed_at: Since when it is not ACTIVE; a second stop leaves the time of the first.
         cursor_signature: Newest finalized signature of its history that was looked at.
         cursor_slot: The slot of that signature.
         epoch: Epoch of the books that added it.

@@ -126,7 +126,7 @@ class TradableTokens:
     def decimals(self, mint: Mint) -> int:
         """Digits after the point; asked once, since they never change."""
         if mint not in self._decimals:
-            self._decimals[mint] = self._directory.resolve(mint).decimals
+            self._decimals[mint] = self._directory.resolve(mint, lane=Lane.EXIT).decimals
         return self._decimals[mint]
 
     def require_tradable(self, mints: Sequence[Mint]) -> None:

@@ -146,3 +146,22 @@ def test_worker_health_tells_who_consumes_and_who_has_fallen_silent(stack: Queue
         return again.ended() == 0
 
     wait_for(sings_again, told=worker.text)
+
+
+def test_a_silent_worker_is_ended_when_messages_wait_for_it_and_not_before(stack: QueueStack) -> None:
+    worker = stack.worker(Queue.BACKUPS, threads=1)
+    worker.signal(signal.SIGSTOP)
+    with stack.redis.client() as redis:
+        signs = redis.hgetall("sniperforge:canary:backups")
+        assert isinstance(signs, dict)
+        for name, at in signs.items():
+            redis.hset("sniperforge:canary:backups", name, float(at) - 31)
+    idle = stack.start("worker-health", "--end-silent", "--queues", "backups")
+    assert idle.ended() == 1
+    assert "ended" not in idle.text()
+    for _ in range(3):  # the first may be in the stopped worker's hands already
+        stack.send("health.sing_canary", "backups", queue=Queue.BACKUPS)
+    stuck = stack.start("worker-health", "--end-silent", "--queues", "backups")
+    assert stuck.ended() == 1
+    assert "ended backups." in stuck.text()
+    assert worker.ended() == -signal.SIGKILL

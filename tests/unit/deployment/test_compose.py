@@ -82,6 +82,7 @@ def test_the_health_of_a_worker_is_that_of_its_own_queues(name: str) -> None:
     worker = FILE.workers[name]
     how, program, command, *options = check(worker)
     assert (how, program, command) == ("CMD", "sniperforge", "worker-health")
+    assert "--end-silent" in options  # Docker starts again what ends, and leaves alone what is only unhealthy
     assert queues([command, *options]) == queues(worker["command"])
 
 
