@@ -136,7 +136,8 @@ class Trouble:
                 time.sleep(seconds)
                 server.start()
             return
-        with sqlite3.connect(self._world.home / "books.db", timeout=5.0, isolation_level=None) as other:
+        # Writers of a loaded machine may keep this one waiting long: that is no misfortune of theirs.
+        with sqlite3.connect(self._world.home / "books.db", timeout=60.0, isolation_level=None) as other:
             other.execute("BEGIN IMMEDIATE")
             time.sleep(seconds)
             other.execute("ROLLBACK")
