@@ -224,7 +224,7 @@ class PaperExecutor:
             if current.deadline_at <= now:
                 raise ConflictError("its deadline passed while it was quoted", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
-            system = books.system.hold()
+            system = books.system.hold(alone=self._policy.spend_limits.is_shared)
             stopped = stop_reason(books, current.wallet, current.effect) is not None
             if wallet is None or system.epoch != intent.epoch or stopped:
                 raise ConflictError("trading was halted while it was quoted", subject=intent.id)

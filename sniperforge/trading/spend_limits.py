@@ -24,11 +24,16 @@ class SpendLimits:
     per_trade_usd: int | None = None
     per_day_usd: int | None = None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether all wallets draw on one limit, so that two of them must not look for room at the same time."""
+        return self.per_day_usd is not None
+
     def require_room(self, books: Books, worth: Decimal, effect: ExposureEffect, now: datetime) -> None:
         """Refuse an entry that goes beyond a limit. Nothing of its attempt is in the books yet.
 
         Args:
-            books: A write transaction, the one that inserts the attempt.
+            books: The write transaction that inserts the attempt; it holds the system alone if the limit `is_shared`.
             worth: What it gives, in dollars.
             effect: Exits are never held back.
             now: The time.
@@ -46,7 +51,6 @@ class SpendLimits:
             )
         if self.per_day_usd is None:
             return
-        books.system.hold(alone=True)  # two wallets must not both find the same room
         spent = books.attempts.spent_on_entries_usd(since=now - DAY)
         if spent + worth > self.per_day_usd:
             raise SpendLimitError(

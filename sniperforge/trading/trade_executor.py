@@ -308,7 +308,7 @@ class TradeExecutor:
             if current.deadline_at <= now:
                 raise ConflictError("its deadline passed while it was prepared", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
-            system = books.system.hold()
+            system = books.system.hold(alone=self._policy.spend_limits.is_shared)
             if wallet is None or system.epoch != intent.epoch or stopped_by(system, wallet, current.effect) is not None:
                 raise ConflictError("trading was halted while it was prepared", subject=intent.id)
             attempt = _attempt(current, prepared, signature, signed, now)

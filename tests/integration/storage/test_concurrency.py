@@ -6,16 +6,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import IO
 
 import pytest
 from sqlalchemy import Engine
 
-from sniperforge.domain.intent import AttemptState, IntentState
+from sniperforge.domain.intent import AttemptState, ExposureEffect, IntentState
 from sniperforge.errors import ConflictError, SniperForgeError
 from sniperforge.ports.records import Reservation, ReservationKind, TradingMode
 from sniperforge.storage.unit_of_work import SqlStore
+from sniperforge.trading.spend_limits import SpendLimits
 from tests.fakes.clock import START
 from tests.fakes.records import USDC, WALLET, a_wallet, an_attempt, an_intent
 from tests.fakes.stores import migrated_engine
@@ -166,6 +168,27 @@ def test_two_intents_cannot_reserve_one_balance(store: SqlStore) -> None:
     assert sorted(outcomes(*map(spend, names))) == ["ConflictError"] * 3 + ["done"]
     with store.read() as books:
         assert books.reservations.held_raw(WALLET, USDC) == wanted
+
+
+def test_two_wallets_cannot_spend_one_limit(store: SqlStore) -> None:
+    """Whoever holds the system alone sees what the one before it spent."""
+    limits = SpendLimits(per_day_usd=60)
+    names = [f"spender-{number}" for number in range(4)]
+    with store.write() as books:
+        for name in names:
+            books.intents.add(an_intent(name))
+
+    def spend(name: str) -> Callable[[], None]:
+        def work() -> None:
+            attempt = an_attempt(an_intent(name), input_amount_raw=40_000_000)
+            with store.write() as books:
+                books.system.hold(alone=limits.is_shared)
+                limits.require_room(books, Decimal(40), ExposureEffect.ENTRY, START)
+                books.attempts.add(attempt)
+
+        return work
+
+    assert sorted(outcomes(*map(spend, names))) == ["SpendLimitError"] * 3 + ["done"]
 
 
 def test_after_a_halt_was_written_no_attempt_is_inserted(store: SqlStore) -> None:
