@@ -54,6 +54,19 @@ def test_questions_at_the_same_time_have_a_connection_each(serve: Serve, connect
     assert len(used(server)) == 6
 
 
+def test_a_warmed_chain_asks_its_first_question_over_an_open_connection(serve: Serve, connect: Connect) -> None:
+    signature = {"context": {"slot": 1}, "value": [None]}
+    blockhash = {"context": {"slot": 1}, "value": {}}
+    answers = {"getVersion": {"solana-core": "3"}, "getSignatureStatuses": signature, "getLatestBlockhash": blockhash}
+    numbers = {name: result(7) for name in ("getSlot", "getBlockHeight", "getHealth")}
+    server = serve({**{name: result(answer) for name, answer in answers.items()}, **numbers})
+    chain = connect(server)
+    chain.warm()
+    open_before = set(used(server))
+    assert height(chain) == 7
+    assert used(server)[-1] in open_before
+
+
 def test_a_closed_chain_opens_a_new_connection_for_the_next_question(serve: Serve, connect: Connect) -> None:
     server = serve({"getBlockHeight": result(7)})
     chain = connect(server)
