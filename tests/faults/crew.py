@@ -108,11 +108,12 @@ class Worker:
         self._process.join(_WAIT_S)
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it wrote so far."""
+        """What it wrote so far; a line that it is writing now, or was killed at, is none yet."""
         path = self.order.report
         if not path.exists():
             return []
-        return [json.loads(line) for line in path.read_text().splitlines()]
+        whole = path.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
 
     def steps(self) -> list[str]:
         """The steps it reached, in order."""
