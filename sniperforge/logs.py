@@ -127,7 +127,7 @@ def configure_logging(settings: Settings, *, role: str, on_stderr: bool = True) 
     if on_stderr:
         root.addHandler(screen_handler)
     root.setLevel(settings.log_level.upper())
-    for chatty in ("alembic", "httpx", "httpcore", "asyncio"):
+    for chatty in ("alembic", "httpx", "httpcore", "httpx2", "httpcore2", "asyncio"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
