@@ -87,12 +87,16 @@ SYSTEM_BUGS = (
         "system",
     ),
     Planted(
-        "a worker sets back a trade that it does not hold",
+        "a worker ends a trade that it does not hold",
         (
             Change(
                 EXECUTOR,
-                "            if busy or over or current.lease_owner != self._owner:\n",
-                "            if over:\n",
+                "        if live is not None:\n            return self._settle(found, live)\n",
+                "        if found.state is IntentState.EXECUTING and found.lease_owner not in (None, self._owner):\n"
+                "            with self._store.write() as books:\n"
+                "                held, now = _locked(books, intent), self._clock.now()\n"
+                "                found = self._end(books, held, IntentState.FAILED, 'planted', 'given up', now)\n"
+                "        if live is not None:\n            return self._settle(found, live)\n",
             ),
         ),
         "system",

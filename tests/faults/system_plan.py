@@ -37,6 +37,7 @@ SEATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 _PLAN_PAIRS = ((USDC_MINT, SOL_MINT), (USDC_MINT, JUP_MINT), (SOL_MINT, USDC_MINT))
 _PLAN_SHARE = 0.4
 _RUNG_SHARE = 0.75
+_LATE_SHARE = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +46,12 @@ class SystemPlan:
 
     Attributes:
         one_offs: So many trades are decided by people; plans decide the others.
+        late: So many of them, the last ones, are decided when all is quiet again, and nobody rings for them.
         rung: For each of them, whether its bell is rung; else whoever decided it died in between.
         again: Which of them a second person decides at the same time, under the same key.
         strategies: Settings of the DCA plans.
         mishaps: For each seat of a worker for trades, what befalls its programs, one after the other.
+        farewell: The last that goes wrong: nothing that comes after it heals what it did.
     """
 
     seed: int
@@ -57,11 +60,13 @@ class SystemPlan:
     two_nodes: bool
     large_trade_usd: int
     one_offs: int
+    late: int
     rung: tuple[bool, ...]
     again: tuple[int, ...]
     strategies: tuple[Mapping[str, Any], ...]
     mishaps: Mapping[str, tuple[tuple[Mishap, ...], ...]]
     misfortunes: tuple[Misfortune, ...]
+    farewell: Misfortune
 
     @property
     def trouble_s(self) -> float:
@@ -79,7 +84,9 @@ def system_plan_of(seed: int, trades: int) -> SystemPlan:
     dice = random.Random(f"system:{seed}")  # noqa: S311 (replayable, not unguessable)
     two_nodes = dice.random() < 0.5
     orders = max(2, round(trades * _PLAN_SHARE))
-    one_offs = max(1, trades - orders)
+    late = max(1, round(trades * _LATE_SHARE))
+    one_offs = max(late + 1, trades - orders)
+    trouble_s = _trouble_s(trades)
     return SystemPlan(
         seed=seed,
         trades=trades,
@@ -87,13 +94,15 @@ def system_plan_of(seed: int, trades: int) -> SystemPlan:
         two_nodes=two_nodes,
         large_trade_usd=0 if two_nodes and dice.random() < 0.5 else 10_000,
         one_offs=one_offs,
-        rung=tuple(dice.random() < _RUNG_SHARE for _ in range(one_offs)),
-        again=tuple(dice.sample(range(one_offs), round(one_offs * 0.3))),
-        strategies=tuple(_strategies(dice, seed, orders, _trouble_s(trades))),
+        late=late,
+        rung=tuple(dice.random() < _RUNG_SHARE and number < one_offs - late for number in range(one_offs)),
+        again=tuple(dice.sample(range(one_offs - late), round((one_offs - late) * 0.3))),
+        strategies=tuple(_strategies(dice, seed, orders, trouble_s)),
         mishaps={
             seat: tuple(_mishaps(dice) for _ in range(INCARNATIONS)) for seat in SEATS if seat.startswith("trades")
         },
-        misfortunes=tuple(misfortunes(dice, LONGER_AT_MOST * _trouble_s(trades), trades, _SYSTEM_KINDS)),
+        misfortunes=tuple(misfortunes(dice, LONGER_AT_MOST * trouble_s, trades, _SYSTEM_KINDS)),
+        farewell=Misfortune(LONGER_AT_MOST * trouble_s, *dice.choice((_flush, _flush, _redis, _stop))(dice, trades)),
     )
 
 

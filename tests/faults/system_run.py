@@ -117,12 +117,14 @@ class _Run:
         for values in self._plan.strategies:
             desk = self._services.plan_desk
             desk.create(desk.draft("dca", values, self._world.wallet))
-        self._decide_meanwhile(range(self._plan.one_offs))
+        begin_late = self._plan.one_offs - self._plan.late
+        self._decide_meanwhile(range(begin_late))
         self._decide_meanwhile(self._plan.again)
         self._suffer()
         problems = self._trouble.end()
         calm(self._stack.sandbox)
         self._crew.no_more_mishaps()
+        self._decide_meanwhile(range(begin_late, self._plan.one_offs))
         problems += self._settle()
         for person in self._people:
             person.join()
@@ -144,8 +146,9 @@ class _Run:
             while coming and coming[0].at_s <= now:
                 self._befall(coming.pop(0))
             if now - asked > _ASK_BOOKS_S:
-                asked, mostly = now, self._open_ends() <= 0.2 * self._plan.trades
+                asked, mostly = now, self._open_ends() <= 0.2 * self._plan.trades + self._plan.late
             time.sleep(_LOOK_S)
+        self._befall(self._plan.farewell)
 
     def _settle(self) -> list[str]:
         """Workers and sweep finish everything; nobody helps them."""

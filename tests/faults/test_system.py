@@ -32,7 +32,7 @@ def test_a_seed_of_the_running_system_is_one_plan() -> None:
 def test_the_running_system_settles_what_people_and_plans_decide_through_everything_at_once(
     stack: Stack, tmp_path: Path
 ) -> None:
-    outcome = run_system_seed(1, TRADES, stack, tmp_path / "seed")
+    outcome = run_system_seed(3, TRADES, stack, tmp_path / "seed")
 
     assert outcome.problems == []
     assert outcome.happened["filled"] > 0
