@@ -98,11 +98,14 @@ def main() -> int:
     parser.add_argument("--bursts", type=int, default=3)
     parser.add_argument("--latency-ms", type=int, default=50)
     parser.add_argument("--plan", choices=["pro", "keyless"], default="pro")
+    parser.add_argument("--threads", type=int, default=32, help="trade_threads of the worker")
     parser.add_argument("--until", type=int, default=0, help="go on in bursts until so many trades have landed")
     options = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="sniperforge-burst-"))
     key = 'jupiter_api_key = "sandbox-pro"\n' if options.plan == "pro" else ""
-    (home / "sniperforge.toml").write_text(f'jupiter_plan = "{options.plan}"\n{key}', encoding="utf-8")
+    (home / "sniperforge.toml").write_text(
+        f'jupiter_plan = "{options.plan}"\ntrade_threads = {options.threads}\n{key}', encoding="utf-8"
+    )
     bench = Bench(home)
     try:
         return _run(bench, options)
