@@ -212,7 +212,10 @@ class Settings(BaseSettings):
     large_trade_usd: int = Field(
         10_000, ge=0, description="From this value on a second node must agree before a transaction is called dead."
     )
-    trade_threads: int = Field(32, ge=1, le=64, description="How many trades one worker process carries at once.")
+    trade_workers: int = Field(
+        2, ge=1, le=16, description="How many processes that carry trades `up` starts: one per core of the machine."
+    )
+    trade_threads: int = Field(24, ge=1, le=64, description="How many trades one worker process carries at once.")
     worker_memory_mb: int = Field(
         400, ge=150, description="A worker that uses more drains, ends, and is started again, in MB."
     )

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 TWINS_WITHIN = timedelta(minutes=1)
 """A trade that looks like one decided this recently is asked about first."""
 
-CALLS_TO_SIGN = 2
-"""What a trade asks of Jupiter's main budget before it is signed: prices and an order."""
-
 CALLS_OF_A_NEW_TOKEN = 1
 """What a worker asks besides, once, about a token that it has not traded yet."""
 
@@ -252,6 +249,7 @@ def _say_the_wait(services: Services, request: TradeRequest) -> None:
     from sniperforge.domain.intent import ExposureEffect, IntentState
     from sniperforge.ports.exchange import Lane
     from sniperforge.shared.jupiter.rate_limit import Bucket
+    from sniperforge.trading.quoting import CALLS_TO_SIGN
     from sniperforge.trading.sweep import LIMIT
 
     with services.store.read() as books:

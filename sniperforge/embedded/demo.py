@@ -19,7 +19,7 @@ from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Address, format_un
 from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, TradeLine
 from sniperforge.embedded.demo_world import DemoWorld
 from sniperforge.embedded.private_files import write_private
-from sniperforge.embedded.stack_services import BEAT
+from sniperforge.embedded.stack_services import BEAT, OTHERS_WORKER, workers_of
 from sniperforge.errors import RetryableError, SniperForgeError
 
 if TYPE_CHECKING:
@@ -47,7 +47,6 @@ _DCA = {
 EXECUTE, ORDER = "jupiter:/swap/v2/execute", "jupiter:/swap/v2/order"
 _SLOW_MS = 2_000
 _BURST = 12
-_TRADES_WORKER = "worker-trades"
 _WITHIN_S = 40.0
 _FINAL_WITHIN_S = 60.0
 
@@ -129,12 +128,12 @@ class Demo:
         world.until("a transaction in flight", lambda: bool(world.in_flight()), _WITHIN_S)
         caught = world.in_flight()
         with self._hurting(
-            f"SIGKILL to the worker, with {len(caught)} trade signed, sent and not seen to land"
+            f"SIGKILL to every worker of trades, with {len(caught)} trade signed, sent and not seen to land"
         ) as hurt:
-            pid = world.kill(_TRADES_WORKER)
-            world.until("a new worker", lambda: world.pid(_TRADES_WORKER) not in (None, pid), _WITHIN_S)
+            killed = {name: world.kill(name) for name in workers_of(world.services.settings) if name != OTHERS_WORKER}
+            world.until("new workers", lambda: all(world.pid(one) not in (None, killed[one]) for one in killed), _WITHIN_S)
             world.until("its trades", lambda: all(map(self._is_filled, caught)), _WITHIN_S)
-            hurt.healed = "a new one found the signed bytes in the books and carried them on"
+            hurt.healed = "new ones found the signed bytes in the books and carried them on"
 
     def _wipe_redis(self) -> None:
         with self._hurting("FLUSHALL: every message, window and lock of Redis is gone") as hurt:

@@ -22,7 +22,7 @@ from sniperforge.embedded.stack_files import (
     write_report,
     write_settings,
 )
-from sniperforge.embedded.stack_services import REDIS, SANDBOX, WORKERS, plan_stack, services_of, shown_addresses
+from sniperforge.embedded.stack_services import REDIS, SANDBOX, plan_stack, services_of, shown_addresses, workers_of
 from sniperforge.embedded.stop_request import StopRequest
 from sniperforge.embedded.supervisor import FAILURES_THAT_TELL, Say, ServiceStatus, Supervisor
 from sniperforge.errors import ConfigError, SniperForgeError
@@ -93,7 +93,7 @@ class Stack:
             self._plan,
             self.services,
             may_work=self._workers_may_start,
-            may_show=lambda: self._supervisor.is_running(*WORKERS),
+            may_show=lambda: self._supervisor.is_running(*workers_of(self.settings)),
             say=say,
         )
         self._supervisor = Supervisor(specs, clock=clock, output_dir=self.settings.log_dir, say=say, inherited=(lock,))

@@ -24,11 +24,8 @@ if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
 
 REDIS, SANDBOX, BEAT, FLOWER = "redis", "sandbox", "beat", "flower"
-WORKERS: Mapping[str, tuple[Queue, ...]] = {
-    "worker-trades": (Queue.TRADES,),
-    "worker-others": tuple(queue for queue in Queue if queue is not Queue.TRADES),
-}
-"""Trades have a process to themselves, so that nothing else keeps them waiting."""
+TRADES_WORKER, OTHERS_WORKER = "worker-trades", "worker-others"
+"""Trades have processes to themselves, so that nothing else keeps them waiting. The second is `worker-trades-2`."""
 
 FLOWER_USUAL_PORT = 5555
 SANDBOX_KEY = "sandbox-pro"
@@ -78,6 +75,13 @@ class StackPlan:
         if self.sandbox_ports is None:
             raise KeyError(name)
         return f"http://{HOST}:{self.sandbox_ports[name]}"
+
+
+def workers_of(settings: Settings) -> Mapping[str, tuple[Queue, ...]]:
+    """Each worker process of the stack, and the queues it consumes."""
+    numbered = (f"{TRADES_WORKER}-{number}" for number in range(2, settings.trade_workers + 1))
+    others = tuple(queue for queue in Queue if queue is not Queue.TRADES)
+    return dict.fromkeys((TRADES_WORKER, *numbered), (Queue.TRADES,)) | {OTHERS_WORKER: others}
 
 
 def plan_stack(settings: Settings, say: Say) -> StackPlan:
@@ -147,7 +151,7 @@ def services_of(
     specs = [_redis(plan.redis, services)] if plan.redis is not None else []
     if plan.sandbox_ports is not None:
         specs.append(_sandbox(plan, plan.sandbox_ports, services))
-    specs += [_worker(plan, name, queues, services, may_work) for name, queues in WORKERS.items()]
+    specs += [_worker(plan, name, queues, services, may_work) for name, queues in workers_of(services.settings).items()]
     specs.append(
         ServiceSpec(
             name=BEAT, launch=lambda: _ours(plan.home, "beat", keep_passphrase=False), stop_turn=0, may_start=may_work

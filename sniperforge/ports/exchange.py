@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -201,6 +202,17 @@ class Exchange(PriceSource, Protocol):
     Reads raise `ExchangeUnavailableError`, `RateLimitedError`, `NoRouteError` (try again), `ExchangeRejectedError`,
     `AuthenticationError`, `ProtocolError` (something must change).
     """
+
+    def together(self, calls: int, *, lane: Lane) -> AbstractContextManager[None]:
+        """Leave for the next `calls` reads of this thread, made in the block, before the first of them is made.
+
+        A price without the order that it was asked for is a call thrown away: on a small plan trades would else take
+        each other's places.
+
+        Raises:
+            RateLimitedError: There is no room for them; nothing was sent.
+        """
+        ...
 
     def order(self, request: OrderRequest, *, lane: Lane) -> Order:
         """A quote and, with a taker, a transaction to sign."""

@@ -9,13 +9,15 @@ locks for writers, one REPEATABLE READ snapshot for readers, as SQLite's readers
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from sniperforge.errors import StorageError
+from sniperforge.errors import StorageBusyError, StorageError
 
 BUSY_TIMEOUT_MS = 5_000
 """Longest wait for another writer before `StorageBusyError`."""
@@ -68,6 +70,40 @@ def for_reading(connection: Connection) -> Connection:
 def for_writing(connection: Connection) -> Connection:
     """`connection`, its next transaction a write."""
     return connection.execution_options(sniperforge_writes=True)
+
+
+class WriterTurn:
+    """Lets the threads of this process write to SQLite one after the other, each as soon as the last one ended.
+
+    SQLite itself makes a writer that finds the file locked sleep and look again, longer each time: with many threads
+    the lock stands idle while all of them sleep, and some wait a hundred times longer than others. PostgreSQL needs no
+    such help.
+
+    Args:
+        engine: From `create_engine_for`.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._lock = threading.Lock() if engine.dialect.name == "sqlite" else None
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Wait for the turn, and give it on.
+
+        Raises:
+            StorageBusyError: It did not come.
+        """
+        if self._lock is None:
+            yield
+            return
+        if not self._lock.acquire(timeout=BUSY_TIMEOUT_MS / 1000):
+            raise StorageBusyError(
+                "another thread has been writing for too long", subject="the books", fix="It is tried again"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
 
 def _sqlite_engine(url: URL) -> Engine:

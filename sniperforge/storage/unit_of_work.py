@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from sniperforge.storage.engine import for_reading, for_writing
+from sniperforge.storage.engine import WriterTurn, for_reading, for_writing
 from sniperforge.storage.failures import commit_meaning, in_our_words
 from sniperforge.storage.repositories.balances import SqlLedger, SqlPositions, SqlPrices
 from sniperforge.storage.repositories.base import Transaction
@@ -57,11 +57,12 @@ class SqlStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._turn = WriterTurn(engine)
 
     @contextmanager
     def write(self) -> Iterator[SqlBooks]:
         """One transaction, committed at the end of the block."""
-        with self._connected() as connection:
+        with self._connected() as connection, self._turn.taken():
             transaction = Transaction(connection, writes=True)
             with in_our_words():
                 for_writing(connection).begin()

@@ -41,7 +41,13 @@ from sniperforge.trading.paper_costs import CostEstimate, CostEstimator
 from sniperforge.trading.paper_fill import PaperQuote, paper_balance, write_paper_fill
 from sniperforge.trading.price_judge import PriceJudge
 from sniperforge.trading.progress import Progress, Step, Watch, unwatched
-from sniperforge.trading.quoting import order_request, require_bearable_costs, require_minimum, value_trade
+from sniperforge.trading.quoting import (
+    CALLS_TO_SIGN,
+    order_request,
+    require_bearable_costs,
+    require_minimum,
+    value_trade,
+)
 
 _AT_ONCE = timedelta(0)
 _OPEN = (IntentState.PENDING, IntentState.EXECUTING)
@@ -179,14 +185,15 @@ class PaperExecutor:
 
     def _quote(self, intent: TradeIntent) -> PaperQuote:
         lane = Lane.ENTRY if intent.effect is ExposureEffect.ENTRY else Lane.EXIT
-        prices = self._judge.ask(intent.input_mint, intent.output_mint, lane=lane)
-        self._reached(intent.id, Step.PRICED, "independent prices asked")
-        with self._store.read() as books:
-            opens_account = Asset(intent.output_mint) not in books.ledger.assets(intent.wallet)
-        costs = self._costs.estimate(intent.input_mint, intent.output_mint, opens_account=opens_account)
-        input_raw = intent.input_amount_raw or self._everything(intent, costs)
-        request = order_request(intent, input_raw, judge=self._judge, policy=self._policy, taker=None)
-        order = self._exchange.order(request, lane=lane)
+        with self._exchange.together(CALLS_TO_SIGN, lane=lane):
+            prices = self._judge.ask(intent.input_mint, intent.output_mint, lane=lane)
+            self._reached(intent.id, Step.PRICED, "independent prices asked")
+            with self._store.read() as books:
+                opens_account = Asset(intent.output_mint) not in books.ledger.assets(intent.wallet)
+            costs = self._costs.estimate(intent.input_mint, intent.output_mint, opens_account=opens_account)
+            input_raw = intent.input_amount_raw or self._everything(intent, costs)
+            request = order_request(intent, input_raw, judge=self._judge, policy=self._policy, taker=None)
+            order = self._exchange.order(request, lane=lane)
         self._reached(intent.id, Step.QUOTED, f"quoted {order.out_raw} base units by {order.router}")
         oracle = self._judge.accounts(intent.input_mint, intent.output_mint)
         clock, *feeds = self._chain.accounts((CLOCK_SYSVAR, *oracle))

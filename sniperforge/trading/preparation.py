@@ -24,7 +24,13 @@ from sniperforge.trading.executor_policy import BLOCKHASH_LIFE_BLOCKS, ExecutorP
 from sniperforge.trading.funds import Balances, Need, free_raw
 from sniperforge.trading.price_judge import PriceJudge, Valuation
 from sniperforge.trading.progress import Step
-from sniperforge.trading.quoting import order_request, require_bearable_costs, require_minimum, value_trade
+from sniperforge.trading.quoting import (
+    CALLS_TO_SIGN,
+    order_request,
+    require_bearable_costs,
+    require_minimum,
+    value_trade,
+)
 from sniperforge.trading.transaction_guard import TradeTerms, TransactionGuard, fee_lamports
 
 TOKEN_ACCOUNT_BYTES = 182
@@ -119,10 +125,11 @@ class Preparation:
                 fix="Keep the books of each mode apart: another database_url, or another home",
             )
         lane = Lane.ENTRY if intent.effect is ExposureEffect.ENTRY else Lane.EXIT
-        prices = self._judge.ask(intent.input_mint, intent.output_mint, lane=lane)
-        self._reached(intent.id, Step.PRICED, "independent prices asked")
-        input_raw = intent.input_amount_raw or self._everything(intent)
-        order, unsigned = self._order(intent, input_raw, lane)
+        with self._exchange.together(CALLS_TO_SIGN, lane=lane):
+            prices = self._judge.ask(intent.input_mint, intent.output_mint, lane=lane)
+            self._reached(intent.id, Step.PRICED, "independent prices asked")
+            input_raw = intent.input_amount_raw or self._everything(intent)
+            order, unsigned = self._order(intent, input_raw, lane)
         self._reached(intent.id, Step.QUOTED, f"quoted {order.out_raw} base units by {order.router}")
         tables = self._codec.lookup_tables_used(unsigned)
         oracle = self._judge.accounts(intent.input_mint, intent.output_mint)

@@ -16,6 +16,9 @@ from sniperforge.ports.tokens import TokenFacts
 from sniperforge.trading.executor_policy import ExecutorPolicy
 from sniperforge.trading.price_judge import PriceJudge, Valuation
 
+CALLS_TO_SIGN = 2
+"""What a trade asks of Jupiter's main budget before it is signed: prices and an order."""
+
 
 def order_request(
     intent: TradeIntent, input_raw: int, *, judge: PriceJudge, policy: ExecutorPolicy, taker: Address | None

@@ -23,7 +23,7 @@ from tests.fakes.terminal import sniperforge
 from tests.fakes.tiny_services import is_running
 
 WITHIN_S = 120.0
-SERVICES = ["redis", "sandbox", "worker-trades", "worker-others", "beat", "flower"]
+SERVICES = ["redis", "sandbox", "worker-trades", "worker-trades-2", "worker-others", "beat", "flower"]
 
 pytestmark = pytest.mark.system
 

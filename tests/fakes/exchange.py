@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
@@ -119,6 +120,12 @@ class FakeExchange:
         """The venues."""
         self._called("program_labels", None, lane)
         return MappingProxyType(dict(self.labels))
+
+    @contextmanager
+    def together(self, calls: int, *, lane: Lane) -> Iterator[None]:
+        """There is always room."""
+        self._called("together", calls, lane)
+        yield
 
     def order(self, request: OrderRequest, *, lane: Lane) -> Order:
         """A quote and, with a taker that can pay, a transaction."""

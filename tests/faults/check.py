@@ -138,7 +138,16 @@ def _open_ends(tables: dict[str, list[Row]], *, undead_allowed: bool) -> Iterato
 
 def _told(tables: dict[str, list[Row]]) -> Iterator[str]:
     dead: set[str] = set()
+    in_the_air: set[tuple[str, str]] = set()
     for event in sorted(tables["events"], key=lambda row: row["id"]):
+        if event["kind"] == "attempt.signed":
+            in_the_air.add((event["intent_id"], event["attempt_id"]))
+        elif event["kind"] in ("attempt.expired", "attempt.reverted", "attempt.finalized"):
+            in_the_air.discard((event["intent_id"], event["attempt_id"]))
+        elif event["kind"] in ("intent.failed", "intent.cancelled"):
+            for intent, attempt in in_the_air:
+                if intent == event["intent_id"]:
+                    yield f"{intent} was ended ({event['kind']}) while its attempt {attempt} could still land"
         if event["kind"] == "attempt.expired":
             dead.add(event["attempt_id"])
         elif event["kind"] == "attempt.confirmed" and event["attempt_id"] in dead:

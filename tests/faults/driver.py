@@ -10,6 +10,7 @@ Ends with 1 if any seed left a violation; its line says how to replay it, and it
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import shutil
 import sys
 import tempfile
@@ -36,6 +37,7 @@ from tests.faults.worker import WorkOrder
 from tests.faults.world import World, close, new_world
 
 SETTLE_WITHIN_S = 90.0
+HUNG_AFTER_S = 400.0
 HEIRS = 3
 _STOPPED_FOR_S = 1.0
 
@@ -199,10 +201,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         for seed in range(options.first, options.first + options.seeds):
             home = folder / f"seed-{seed}"
+            faulthandler.dump_traceback_later(HUNG_AFTER_S)  # whoever finds it hanging sees where
             if redis is None:
                 outcome = run_seed(seed, options.trades, sandbox, home)
             else:
                 outcome = run_system_seed(seed, options.trades, Stack(sandbox, redis, folder / "redis"), home)
+            faulthandler.cancel_dump_traceback_later()
             print(outcome, flush=True)
             for problem in outcome.problems:
                 print(f"  {problem}", flush=True)

@@ -27,6 +27,10 @@ class NoJupiter:
         """
         self._refuse()
 
+    def together(self, *_: Any, **__: Any) -> NoReturn:
+        """There is nothing to ask."""
+        self._refuse()
+
     def execute(self, *_: Any, **__: Any) -> NoReturn:
         """Nothing is executed."""
         self._refuse()

@@ -30,8 +30,8 @@ _ANSWER_TIMEOUT_S = 0.5
 class Ledger(Protocol):
     """Counts calls per key. Times are Unix seconds."""
 
-    def take(self, key: str, limit: int, window_s: int) -> bool:
-        """Count one call unless `limit` calls lie in the window already."""
+    def take(self, key: str, limit: int, window_s: int, calls: int) -> bool:
+        """Count `calls` calls unless more than `limit` would then lie in the window; all of them, or none."""
         ...
 
     def opens_at(self, key: str, limit: int, window_s: int) -> float:
@@ -85,9 +85,9 @@ class SharedLedger:
             "redis://", connection_pool=self._redis.connection_pool, key_prefix=f"{_PREFIX}:calls"
         )
 
-    def take(self, key: str, limit: int, window_s: int) -> bool:
+    def take(self, key: str, limit: int, window_s: int, calls: int) -> bool:
         """See `Ledger`. One Lua script, so it is atomic between processes."""
-        return self._windows.acquire_entry(key, limit, window_s)
+        return self._windows.acquire_entry(key, limit, window_s, calls)
 
     def opens_at(self, key: str, limit: int, window_s: int) -> float:
         """See `Ledger`."""
@@ -139,13 +139,13 @@ class LocalLedger:
         self._closed: dict[str, float] = {}
         self._probe_until: dict[str, float] = {}
 
-    def take(self, key: str, limit: int, window_s: int) -> bool:
+    def take(self, key: str, limit: int, window_s: int, calls: int) -> bool:
         """See `Ledger`."""
         with self._lock:
-            now, calls = time.monotonic(), self._recent(key, window_s)
-            if len(calls) >= limit:
+            now, recent = time.monotonic(), self._recent(key, window_s)
+            if len(recent) + calls > limit:
                 return False
-            calls.append(now)
+            recent.extend([now] * calls)
             return True
 
     def opens_at(self, key: str, limit: int, window_s: int) -> float:

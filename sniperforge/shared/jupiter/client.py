@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 from urllib.parse import urlencode
@@ -108,6 +112,7 @@ class JupiterClient:
     ) -> None:
         self._base_url = _usable(base_url)
         self._api_key = api_key
+        self._mine = threading.local()
         self._budget = budget
         self._clock = clock
         self._timeout_s = timeout_s
@@ -273,8 +278,22 @@ class JupiterClient:
             raise _unknown(what, request_id, reply.gateway_request_id, reply.status) from error
         return to_execute_answer(parsed, reply)
 
+    @contextmanager
+    def together(self, calls: int, *, lane: Lane) -> Iterator[None]:
+        """Leave for all calls of the block at once (see `ports.exchange`)."""
+        permit = self._budget.acquire(lane, Bucket.MAIN, timeout_s=self._budget_wait_s, calls=calls)
+        self._mine.left = deque(replace(permit, calls=1) for _ in range(permit.calls))
+        try:
+            yield
+        finally:
+            self._mine.left.clear()
+
+    def _permit(self, lane: Lane) -> Permit:
+        left: deque[Permit] | None = getattr(self._mine, "left", None)
+        return left.popleft() if left else self._budget.acquire(lane, Bucket.MAIN, timeout_s=self._budget_wait_s)
+
     def _read(self, path: str, query: Mapping[str, str], lane: Lane) -> Reply:
-        permit = self._budget.acquire(lane, Bucket.MAIN, timeout_s=self._budget_wait_s)
+        permit = self._permit(lane)
         try:
             reply = self._ask("GET", path, timeout_s=self._timeout_s, query=query)
         except NoAnswerError as error:

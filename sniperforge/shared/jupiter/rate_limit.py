@@ -41,7 +41,7 @@ DOCUMENTED_WINDOW_S = 60
 LANE_SHARE_PERCENT: Mapping[Lane, int] = {
     Lane.EXIT: 100,
     Lane.CONFIRMATION: 90,
-    Lane.ENTRY: 70,
+    Lane.ENTRY: 80,
     Lane.MONITORING: 50,
 }
 """How much of the window each lane may find used and still go ahead."""
@@ -86,10 +86,11 @@ PLANS: Mapping[JupiterPlan, PlanLimits] = {
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """Leave to make one call. A probe is the one call that tries whether a closed bucket is open again."""
+    """Leave to make so many calls. A probe is the one call that tries whether a closed bucket is open again."""
 
     bucket: Bucket
     is_probe: bool = False
+    calls: int = 1
 
 
 class RequestBudget:
@@ -115,15 +116,21 @@ class RequestBudget:
         self._lock = threading.Lock()
         self._alone_until: float | None = None
 
-    def acquire(self, lane: Lane, bucket: Bucket, *, timeout_s: float) -> Permit:
-        """Leave to make one call now, waiting up to `timeout_s` seconds for it.
+    def acquire(self, lane: Lane, bucket: Bucket, *, timeout_s: float, calls: int = 1) -> Permit:
+        """Leave to make one call now, or several that are worth nothing one without the other.
+
+        Args:
+            lane: How urgent they are.
+            bucket: Which budget they count against.
+            timeout_s: Longest wait.
+            calls: How many are let go together. A window too small for so many gives leave for as many as it holds.
 
         Raises:
             RateLimitedError: No place opens in time; `retry_at` says when to come back. Nothing was sent.
         """
         deadline = self._clock.monotonic() + timeout_s
         while True:
-            permit, retry_at = self._on_ledger(lambda ledger, percent: self._try(ledger, percent, lane, bucket))
+            permit, retry_at = self._on_ledger(lambda ledger, percent: self._try(ledger, percent, lane, bucket, calls))
             if permit is not None:
                 return permit
             wait_s = max(retry_at - self._now(), _SHORTEST_WAIT_S)
@@ -176,19 +183,20 @@ class RequestBudget:
         if self._shared is not None:
             self._shared.disconnect()
 
-    def _try(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket) -> tuple[Permit | None, float]:
+    def _try(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket, calls: int) -> tuple[Permit | None, float]:
         key, window_s, limit = self._key(bucket), self._limits.window_s, self._limit(percent, lane, bucket)
+        calls = min(calls, limit)
         closed_until = ledger.closed_until(key)
         if closed_until is not None:
             if self._now() < closed_until:
                 return None, closed_until
             if not ledger.claim_probe(key, _PROBE_LEASE_S):
                 return None, self._now() + _PROBE_POLL_S
-        if ledger.take(key, limit, window_s):
-            return Permit(bucket, is_probe=closed_until is not None), 0.0
+        if ledger.take(key, limit, window_s, calls):
+            return Permit(bucket, is_probe=closed_until is not None, calls=calls), 0.0
         if closed_until is not None:
             ledger.release_probe(key)
-        return None, ledger.opens_at(key, limit, window_s)
+        return None, ledger.opens_at(key, limit - calls + 1, window_s)
 
     def _forecast(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket, calls: int) -> float:
         key, window_s, limit = self._key(bucket), self._limits.window_s, self._limit(percent, lane, bucket)

@@ -122,7 +122,7 @@ def test_lanes_hold_between_processes(budgets: list[RequestBudget]) -> None:
     mine, ours, _ = budgets
 
     assert [granted(mine, Lane.MONITORING), granted(ours, Lane.MONITORING)] == [10, 0]
-    assert [granted(ours, Lane.ENTRY), granted(mine, Lane.CONFIRMATION), granted(ours, Lane.EXIT)] == [4, 4, 2]
+    assert [granted(ours, Lane.ENTRY), granted(mine, Lane.CONFIRMATION), granted(ours, Lane.EXIT)] == [6, 2, 2]
 
 
 def test_a_refusal_names_the_moment_a_place_opens_for_that_lane(budgets: list[RequestBudget]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from sniperforge.domain.intent import AttemptState, ExposureEffect, IntentState
 from sniperforge.errors import ConflictError, SniperForgeError
@@ -258,3 +258,23 @@ def test_many_threads_append_without_losing_a_line(store: SqlStore) -> None:
     assert outcomes(*map(work, range(8))) == ["done"] * 8
     with store.read() as books:
         assert [intent.version for intent in books.intents.recent(10)] == [10] * 8
+
+
+def test_threads_of_one_process_queue_for_sqlite_before_they_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sniperforge.storage.engine.BUSY_TIMEOUT_MS", 50)
+    with migrated_engine("sqlite", tmp_path) as engine:
+        store, begun = SqlStore(engine), list[str]()
+        event.listen(engine, "begin", lambda _: begun.append(threading.current_thread().name))
+
+        def write() -> None:
+            with store.write():
+                pass
+
+        with store.write():
+            assert outcomes(write) == ["StorageBusyError"]
+        assert begun == [threading.current_thread().name]
+        with pytest.raises(ZeroDivisionError), store.write():
+            raise ZeroDivisionError
+        assert outcomes(write, write) == ["done", "done"]

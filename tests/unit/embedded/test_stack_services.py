@@ -10,11 +10,13 @@ import pytest
 
 from sniperforge.bootstrap import build
 from sniperforge.config import Settings, load_settings
-from sniperforge.embedded.stack_services import StackPlan, plan_stack, services_of, shown_addresses
+from sniperforge.embedded.stack_services import StackPlan, plan_stack, services_of, shown_addresses, workers_of
 from sniperforge.embedded.supervisor import ServiceSpec
 from sniperforge.errors import ConfigError
+from sniperforge.ports.queue import Queue
 
 PASSPHRASE = "correct horse battery"
+WORKERS = ["worker-trades", "worker-trades-2", "worker-others"]
 
 
 class Told(list[str]):
@@ -39,7 +41,7 @@ def specs_of(plan: StackPlan, settings: Settings, told: Told | None = None) -> d
 
 def test_a_stack_on_the_sandbox_brings_everything_and_says_where_it_is(tmp_path: Path) -> None:
     plan, settings = planned(tmp_path)
-    assert list(specs_of(plan, settings)) == ["redis", "sandbox", "worker-trades", "worker-others", "beat", "flower"]
+    assert list(specs_of(plan, settings)) == ["redis", "sandbox", *WORKERS, "beat", "flower"]
     found = plan.settings()
     brought = {"redis_url", "rpc_urls", "jupiter_url", "flower_port", "jupiter_plan", "jupiter_api_key"}
     assert set(found) == brought
@@ -57,7 +59,7 @@ def test_what_the_settings_name_elsewhere_is_not_brought(tmp_path: Path) -> None
     plan, settings = planned(
         tmp_path, redis_url="redis://:secret@redis:6379/0", rpc_urls="http://node:1", jupiter_url="http://jupiter:2"
     )
-    assert list(specs_of(plan, settings)) == ["worker-trades", "worker-others", "beat", "flower"]
+    assert list(specs_of(plan, settings)) == [*WORKERS, "beat", "flower"]
     assert set(plan.settings()) == {"flower_port"}
 
 
@@ -87,7 +89,7 @@ def test_only_workers_are_given_the_passphrase(tmp_path: Path, monkeypatch: pyte
     given = {
         name for name, spec in specs_of(plan, settings).items() if PASSPHRASE in spec.launch().environment.values()
     }
-    assert given == {"worker-trades", "worker-others"}
+    assert given == set(WORKERS)
 
 
 def test_no_secret_is_an_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +119,9 @@ def test_workers_wait_until_they_may_work_and_flower_waits_for_them(tmp_path: Pa
 def test_beat_and_flower_stop_first_then_workers_then_the_sandbox_then_redis(tmp_path: Path) -> None:
     specs = specs_of(*planned(tmp_path))
     turns = {name: spec.stop_turn for name, spec in specs.items()}
-    assert turns["beat"] == turns["flower"] < turns["worker-trades"] == turns["worker-others"]
+    assert (
+        turns["beat"] == turns["flower"] < turns["worker-trades"] == turns["worker-trades-2"] == turns["worker-others"]
+    )
     assert turns["worker-trades"] < turns["sandbox"] < turns["redis"]
 
 
@@ -147,3 +151,14 @@ def test_a_port_that_was_set_and_is_taken_is_refused(tmp_path: Path, setting: st
 def test_a_chain_without_its_exchange_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="belong together"):
         planned(tmp_path, jupiter_url="http://jupiter:2")
+
+
+def test_as_many_workers_carry_trades_as_the_settings_say(tmp_path: Path) -> None:
+    plan, settings = planned(tmp_path, trade_workers=1)
+    assert [name for name in specs_of(plan, settings) if name.startswith("worker")] == [
+        "worker-trades",
+        "worker-others",
+    ]
+    three = settings.model_copy(update={"trade_workers": 3})
+    assert workers_of(three)["worker-trades-3"] == (Queue.TRADES,)
+    assert Queue.TRADES not in workers_of(three)["worker-others"]

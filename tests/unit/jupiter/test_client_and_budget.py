@@ -44,14 +44,29 @@ def many(body: object) -> list[Answer]:
 
 def test_reads_are_counted_in_their_lane() -> None:
     with jupiter(*many(order_json(transaction=None)), limits=TEN) as (client, wire):
-        assert [quotes(client, lane) for lane in (Lane.MONITORING, Lane.ENTRY, Lane.CONFIRMATION)] == [5, 2, 2]
+        assert [quotes(client, lane) for lane in (Lane.MONITORING, Lane.ENTRY, Lane.CONFIRMATION)] == [5, 3, 1]
         assert quotes(client, Lane.EXIT) == 1
         assert len(wire.requests) == 10
 
 
 def test_posts_are_counted_in_their_lane_and_apart_from_reads() -> None:
     with jupiter(*many(execute_json()), limits=TEN) as (client, _):
-        assert [posts(client, lane) for lane in (Lane.ENTRY, Lane.CONFIRMATION, Lane.EXIT)] == [7, 2, 1]
+        assert [posts(client, lane) for lane in (Lane.ENTRY, Lane.CONFIRMATION, Lane.EXIT)] == [8, 1, 1]
+
+
+def test_reads_that_belong_together_are_paid_for_together_or_none_is_sent() -> None:
+    with jupiter(*many(order_json(transaction=None)), limits=TEN) as (client, wire):
+        for _ in range(3):
+            with client.together(2, lane=Lane.ENTRY):
+                client.order(QUOTE, lane=Lane.ENTRY)
+                client.order(QUOTE, lane=Lane.ENTRY)
+        with client.together(2, lane=Lane.ENTRY):
+            client.order(QUOTE, lane=Lane.ENTRY)
+        assert len(wire.requests) == 7
+        with pytest.raises(RateLimitedError), client.together(2, lane=Lane.ENTRY):
+            client.order(QUOTE, lane=Lane.ENTRY)
+        assert len(wire.requests) == 7, "nothing was sent"
+        assert quotes(client, Lane.CONFIRMATION) == 1, "what was paid for and not asked stays counted, for nobody"
 
 
 def test_prices_are_monitoring_unless_said_otherwise() -> None:

@@ -56,7 +56,7 @@ def test_no_ten_seconds_hold_more_than_their_share_of_the_minute(
 
 
 @pytest.mark.parametrize(
-    ("lane", "share"), [(Lane.EXIT, 10), (Lane.CONFIRMATION, 9), (Lane.ENTRY, 7), (Lane.MONITORING, 5)]
+    ("lane", "share"), [(Lane.EXIT, 10), (Lane.CONFIRMATION, 9), (Lane.ENTRY, 8), (Lane.MONITORING, 5)]
 )
 def test_each_lane_may_fill_its_share_of_the_window(lane: Lane, share: int) -> None:
     assert granted(budget(), lane) == share
@@ -65,15 +65,32 @@ def test_each_lane_may_fill_its_share_of_the_window(lane: Lane, share: int) -> N
 def test_what_lower_lanes_leave_is_there_for_the_higher_ones() -> None:
     of = budget()
 
-    assert [granted(of, lane) for lane in reversed(ORDER_OF_LANES)] == [5, 2, 2, 1]
+    assert [granted(of, lane) for lane in reversed(ORDER_OF_LANES)] == [5, 3, 1, 1]
+
+
+def test_calls_that_belong_together_are_let_go_together_or_not_at_all() -> None:
+    of = budget()
+    granted(of, Lane.MONITORING)
+
+    assert of.acquire(Lane.ENTRY, Bucket.MAIN, timeout_s=0, calls=2) == Permit(Bucket.MAIN, calls=2)
+    with pytest.raises(RateLimitedError) as caught:
+        of.acquire(Lane.ENTRY, Bucket.MAIN, timeout_s=0, calls=2)
+    assert caught.value.retry_at is not None
+    assert 9 < (caught.value.retry_at - now()).total_seconds() <= 10
+    assert granted(of, Lane.ENTRY) == 1, "what was refused took no place"
+
+
+def test_a_window_too_small_for_what_belongs_together_lets_go_what_it_holds() -> None:
+    of = budget(PlanLimits(main=1, execute=1))
+    assert of.acquire(Lane.ENTRY, Bucket.MAIN, timeout_s=0, calls=2).calls == 1
 
 
 def test_how_long_calls_will_wait_is_told_beforehand() -> None:
-    of = budget()  # seven calls of entries fit into its window of ten seconds
+    of = budget()  # eight calls of entries fit into its window of ten seconds
 
-    assert [of.forecast_s(Lane.ENTRY, Bucket.MAIN, calls) for calls in (1, 7, 8, 14, 15)] == [0, 0, 10, 10, 20]
+    assert [of.forecast_s(Lane.ENTRY, Bucket.MAIN, calls) for calls in (1, 8, 9, 16, 17)] == [0, 0, 10, 10, 20]
     granted(of, Lane.MONITORING)
-    assert [of.forecast_s(Lane.ENTRY, Bucket.MAIN, calls) for calls in (2, 3, 9, 10)] == [0, 10, 10, 20]
+    assert [of.forecast_s(Lane.ENTRY, Bucket.MAIN, calls) for calls in (3, 4, 11, 12)] == [0, 10, 10, 20]
     assert [of.forecast_s(Lane.EXIT, Bucket.MAIN, calls) for calls in (5, 6)] == [0, 10]
     assert granted(of, Lane.EXIT) == 5, "telling takes no place"
 

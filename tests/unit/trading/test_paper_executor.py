@@ -131,7 +131,7 @@ def test_nothing_is_built_signed_or_sent() -> None:
 
     asked = {call.method for call in world.exchange.calls}
     orders = [call.what for call in world.exchange.calls if call.method == "order"]
-    assert asked == {"prices", "order"}
+    assert asked == {"together", "prices", "order"}
     assert all(isinstance(order, OrderRequest) and order.taker is None for order in orders)
     assert not world.chain.pool
     assert not world.signer.signed
