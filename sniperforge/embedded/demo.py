@@ -131,7 +131,9 @@ class Demo:
             f"SIGKILL to every worker of trades, with {len(caught)} trade signed, sent and not seen to land"
         ) as hurt:
             killed = {name: world.kill(name) for name in workers_of(world.services.settings) if name != OTHERS_WORKER}
-            world.until("new workers", lambda: all(world.pid(one) not in (None, killed[one]) for one in killed), _WITHIN_S)
+            world.until(
+                "new workers", lambda: all(world.pid(one) not in (None, killed[one]) for one in killed), _WITHIN_S
+            )
             world.until("its trades", lambda: all(map(self._is_filled, caught)), _WITHIN_S)
             hurt.healed = "new ones found the signed bytes in the books and carried them on"
 
