@@ -82,7 +82,8 @@ class Bench:
 
     def forecast_s(self, trades: int) -> float:
         """What the command line says a trade with so many ahead of it will wait for."""
-        return float(self.world.services.budget.forecast_s(Lane.ENTRY, Bucket.MAIN, CALLS_TO_SIGN * trades))
+        wait_s: float = self.world.services.budget.forecast_s(Lane.ENTRY, Bucket.MAIN, CALLS_TO_SIGN * trades)
+        return wait_s
 
     def worker_memory_mb(self) -> float:
         """Resident memory of the largest worker that carries trades."""
