@@ -82,14 +82,13 @@ class Bench:
 
     def forecast_s(self, trades: int) -> float:
         """What the command line says a trade with so many ahead of it will wait for."""
-        wait_s: float = self.world.services.budget.forecast_s(Lane.ENTRY, Bucket.MAIN, CALLS_TO_SIGN * trades)
-        return wait_s
+        return self.world.services.budget.forecast_s(Lane.ENTRY, Bucket.MAIN, CALLS_TO_SIGN * trades)
 
     def worker_memory_mb(self) -> float:
         """Resident memory of the largest worker that carries trades."""
         workers = [name for name in workers_of(self.world.services.settings) if name != OTHERS_WORKER]
         pids = [pid for name in workers if (pid := self.world.pid(name)) is not None]
-        return max(psutil.Process(pid).memory_info().rss for pid in pids) / 2**20
+        return max(float(psutil.Process(pid).memory_info().rss) for pid in pids) / 2**20
 
     def settle(self) -> None:
         """Wait until every trade is final."""
