@@ -15,8 +15,14 @@ IntentKey = NewType("IntentKey", str)
 IntentId = NewType("IntentId", str)
 """Short id of an intent, a pure function of its key. What tasks carry and people type."""
 
+TriggerId = NewType("TriggerId", str)
+"""`ORDER:LEG:NUMBER`: what is watched for one leg of an order."""
+
 AttemptId = NewType("AttemptId", str)
 """Id of an attempt: its intent's id and its number."""
+
+OrderId = NewType("OrderId", str)
+"""Id of an order: `o` and 11 letters and digits, made once. People type its first letters."""
 
 _PART = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -41,6 +47,25 @@ def round_key(kind: str, plan_id: str, occurrence: int) -> IntentKey:
 def order_key(order_id: str, leg: str, firing: int) -> IntentKey:
     """Key of one firing of one leg of an order."""
     return _key("order", order_id, leg, firing)
+
+
+def order_of_key(key: IntentKey) -> tuple[OrderId, str, int] | None:
+    """Order, leg and firing of a trade that an order decided, from its key; None for every other trade."""
+    parts = key.split(":")
+    if len(parts) != len(("order", "id", "leg", "firing")) or parts[0] != "order":
+        return None
+    return OrderId(parts[1]), parts[2], int(parts[3])
+
+
+def trigger_id(order: OrderId, leg: str, number: int) -> TriggerId:
+    """Id of one trigger of one leg of an order."""
+    return TriggerId(f"{order}:{leg}:{number}")
+
+
+def leg_of_trigger(trigger: TriggerId) -> tuple[OrderId, str, int]:
+    """Order, leg and number of a trigger."""
+    order, leg, number = trigger.split(":")
+    return OrderId(order), leg, int(number)
 
 
 def cli_key(client_token: str) -> IntentKey:

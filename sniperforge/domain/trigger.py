@@ -1,0 +1,111 @@
+"""Triggers: a level that a watched value reaches from one side, fixed or trailing behind the best value seen.
+
+Everything is exact: values and levels are prices of at most 17 significant digits (`domain.prices`), so that any
+database compares them as integers and finds the same triggers as a scan by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from enum import StrEnum
+from typing import NewType
+
+from sniperforge.domain.ids import TriggerId
+from sniperforge.domain.prices import MIN_PRICE, price_key, rounded_price
+from sniperforge.errors import InvalidInputError
+
+Subject = NewType("Subject", str)
+"""What is watched, by name: see `domain.watching`. Its values are positive decimals."""
+
+WHOLE_BPS = 10_000
+TRAIL_BPS_LEAST, TRAIL_BPS_MOST = 1, 9_000
+"""A trail of 0.01 % to 90 %: nearer is noise, farther protects nothing."""
+
+
+class Direction(StrEnum):
+    """From where the level is reached."""
+
+    UP = "up"
+    """Crossed when the value is at or above the level."""
+    DOWN = "down"
+    """Crossed when the value is at or below the level."""
+
+
+class TriggerState(StrEnum):
+    """Whether a trigger can fire."""
+
+    ARMED = "armed"
+    CROSSED = "crossed"
+    """The last value was beyond the level; it fires when as many values in a row were as it wants."""
+    HELD = "held"
+    """Cannot fire for now, but its best value goes on being followed."""
+    FIRED = "fired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """What has to be reached. Exactly one of `level`, `trail_bps` and `trail_amount` is given.
+
+    Attributes:
+        subject: What is watched.
+        confirmations: How many values in a row must be beyond the level; one bad print must not sell a position.
+        level: The fixed level.
+        trail_bps: The level is this share away from the best value seen.
+        trail_amount: The level is this much away from the best value seen.
+        best: The best value seen when it was armed: highest for `DOWN`, lowest for `UP`. Only and always for a trail.
+    """
+
+    id: TriggerId
+    subject: Subject
+    direction: Direction
+    confirmations: int
+    level: Decimal | None = None
+    trail_bps: int | None = None
+    trail_amount: Decimal | None = None
+    best: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("level", "trail_bps", "trail_amount") if getattr(self, name) is not None]
+        if len(given) != 1 or (self.best is None) != (given == ["level"]):
+            raise InvalidInputError("it has a level, or a trail with the best value seen", subject=self.id)
+        if self.confirmations < 1:
+            raise InvalidInputError("a trigger needs one value at least", subject=self.id)
+        if self.trail_bps is not None and not TRAIL_BPS_LEAST <= self.trail_bps <= TRAIL_BPS_MOST:
+            raise InvalidInputError(f"a trail of {self.trail_bps} bps is not within 1 to 9000", subject=self.id)
+        for value in (self.level, self.trail_amount, self.best):
+            if value is not None:
+                price_key(value)
+
+    @property
+    def trails(self) -> bool:
+        """Whether its level follows the best value seen."""
+        return self.level is None
+
+    def level_at(self, best: Decimal | None) -> Decimal | None:
+        """The level when `best` is the best value seen; None when no value can reach it."""
+        if self.level is not None:
+            return self.level
+        if best is None:
+            raise InvalidInputError("a trail has no level without a best value", subject=self.id)
+        return trail_level(self.direction, best, bps=self.trail_bps, amount=self.trail_amount)
+
+
+def trail_level(direction: Direction, best: Decimal, *, bps: int | None, amount: Decimal | None) -> Decimal | None:
+    """The level of a trail, at 17 digits, rounded away from the best value: never nearer than was asked for.
+
+    Returns:
+        None when it would lie at or below the least price there is: no value can reach it.
+    """
+    sign = -1 if direction is Direction.DOWN else 1
+    exact = best * (WHOLE_BPS + sign * bps) / WHOLE_BPS if bps is not None else best + sign * (amount or 0)
+    if exact < MIN_PRICE:
+        return None
+    return rounded_price(exact, ROUND_FLOOR if direction is Direction.DOWN else ROUND_CEILING)
+
+
+def is_crossed(direction: Direction, value: Decimal, level: Decimal | None) -> bool:
+    """Whether a value is at or beyond a level."""
+    if level is None:
+        return False
+    return value <= level if direction is Direction.DOWN else value >= level
