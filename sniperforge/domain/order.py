@@ -84,6 +84,7 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegState], str] = MappingProxyType(
     {
         (LegState.DORMANT, LegState.ARMED): "its entry filled, or its time came",
         (LegState.DORMANT, LegState.CANCELLED): "its entry will never fill, or the order ended",
+        (LegState.ARMED, LegState.DORMANT): "a fork took the fill of its entry back",
         (LegState.ARMED, LegState.FIRED): "its trigger fired, and its trade was decided in this commit",
         (LegState.ARMED, LegState.SUSPENDED): "its sibling fired in this commit",
         (LegState.ARMED, LegState.CANCELLED): "cancelled, expired, or nothing is left to trade",

@@ -17,7 +17,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from sniperforge.domain.ids import TriggerId
+from sniperforge.domain.ids import OrderId, TriggerId
 from sniperforge.domain.trigger import Subject, Trigger, TriggerState
 
 
@@ -92,6 +92,10 @@ class Triggers(Protocol):
 
     def get(self, trigger: TriggerId) -> TriggerView | None:
         """The trigger as it stands, or None."""
+        ...
+
+    def of_order(self, order: OrderId) -> tuple[TriggerView, ...]:
+        """Every trigger of every leg of one order, by id."""
         ...
 
     def remove(self, triggers: Sequence[TriggerId]) -> int:
