@@ -267,6 +267,7 @@ class Services:
             beacon=Address(BUSY_ADDRESS) if settings.effective_jupiter_url is not None else SYSTEM_PROGRAM,
             entry_slippage_bps=settings.entry_slippage_bps,
             exit_slippage_bps=settings.exit_slippage_bps,
+            widest_exit_slippage_bps=settings.widest_exit_slippage_bps,
             max_fee_lamports=settings.max_network_fee_lamports,
             max_tip_lamports=settings.max_tip_lamports,
             max_attempts=settings.max_attempts,

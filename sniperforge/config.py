@@ -173,6 +173,13 @@ class Settings(BaseSettings):
     exit_slippage_bps: int = Field(
         300, ge=1, le=10_000, description="The same for an exit, which must get out but not be robbed."
     )
+    widest_exit_slippage_bps: int = Field(
+        1_000,
+        ge=1,
+        le=10_000,
+        description="How wide that cap may become where an order says so: stops widen it after trades that failed. "
+        "Never tighter than exit_slippage_bps.",
+    )
     single_source_slippage_bps: int = Field(
         50,
         ge=1,

@@ -24,6 +24,7 @@ class ExecutorPolicy:
         beacon: A busy address whose newest finalized transaction serves as a control (rule *controls*).
         entry_slippage_bps: Default cap of entries against the independent price, costs included.
         exit_slippage_bps: The same for exits.
+        widest_exit_slippage_bps: How wide the cap of an exit may become where an order says so.
         max_fee_lamports: Base and priority fee of one transaction.
         max_tip_lamports: Tip of one transaction.
         max_attempts: Signed transactions one intent may have.
@@ -54,6 +55,7 @@ class ExecutorPolicy:
     lease: timedelta
     large_trade_usd: int
     has_second_node: bool
+    widest_exit_slippage_bps: int = 1_000
     retry_after: timedelta = timedelta(seconds=2)
     resend_every: timedelta = timedelta(seconds=2)
     poll_every: timedelta = timedelta(milliseconds=400)
@@ -67,6 +69,11 @@ class ExecutorPolicy:
     def slippage_cap_bps(self, effect: ExposureEffect) -> int:
         """The default cap of this kind of trade."""
         return self.entry_slippage_bps if effect is ExposureEffect.ENTRY else self.exit_slippage_bps
+
+    def widest_slippage_bps(self, effect: ExposureEffect) -> int:
+        """The widest cap that anything may ask for; never tighter than the default."""
+        cap = self.slippage_cap_bps(effect)
+        return cap if effect is ExposureEffect.ENTRY else max(cap, self.widest_exit_slippage_bps)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
