@@ -129,6 +129,9 @@ def _run(bench: Bench, options: argparse.Namespace) -> int:
     started = time.perf_counter()
     bench.world.command("up", "-d")
     ready_s = time.perf_counter() - started
+    if options.until:  # what the sandbox gives a first wallet is spent after a thousand trades
+        amount = str(options.until * 2 * BUY[2] // 1_000_000)
+        bench.world.command("sandbox-fund", "main", "--token", "USDC", "--amount", amount)
     alone_cold = bench.times(bench.decide(1))
     up_to_landed_s = time.perf_counter() - started
     if options.latency_ms:
