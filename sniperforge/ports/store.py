@@ -26,7 +26,9 @@ from sniperforge.domain.intent import Attempt, AttemptState, Fill, FillState, In
 from sniperforge.domain.money import Address, Mint, Signature
 from sniperforge.domain.portfolio import Position
 from sniperforge.domain.prices import Price
+from sniperforge.ports.orders import Orders
 from sniperforge.ports.plans import Occurrences, Plans
+from sniperforge.ports.price_samples import PriceSamples
 from sniperforge.ports.records import (
     FUND_KINDS,
     Asset,
@@ -153,6 +155,10 @@ class Intents(Protocol):
 
     def in_state(self, state: IntentState, limit: int) -> tuple[TradeIntent, ...]:
         """Intents in this state, longest unchanged first."""
+        ...
+
+    def promised_raw(self, wallet: Address, mint: Mint) -> int | None:
+        """Base units of `mint` that trades which have not landed will give; None when one gives all there is."""
         ...
 
     def recent(self, limit: int) -> tuple[TradeIntent, ...]:
@@ -589,6 +595,16 @@ class Books(Protocol):
     @property
     def occurrences(self) -> Occurrences:
         """Rounds of plans."""
+        ...
+
+    @property
+    def orders(self) -> Orders:
+        """What waits for the market."""
+        ...
+
+    @property
+    def price_samples(self) -> PriceSamples:
+        """Prices of a while ago."""
         ...
 
 

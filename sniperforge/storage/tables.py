@@ -1,7 +1,7 @@
 """Every table of the books.
 
-Column names are the field names of the records in `domain.intent`, `domain.portfolio` and `ports.records`; those say
-what they mean. Constraint names follow one convention, so that migrations can name them.
+Column names are the field names of the records in `domain.intent`, `domain.order`, `domain.portfolio` and
+`ports.records`; those say what they mean. Constraint names follow one convention, so that migrations can name them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from sniperforge.domain.intent import (
     MaintenancePurpose,
     SendPath,
 )
+from sniperforge.domain.order import LegName, LegState, OrderKind, OrderState
 from sniperforge.ports.plans import CatchUp, OccurrenceState, PlanState
 from sniperforge.ports.records import (
     Attribution,
@@ -41,10 +42,12 @@ from sniperforge.ports.records import (
     TradingMode,
     WrapMode,
 )
+from sniperforge.storage.order_types import AmountJson, RuleJson
 from sniperforge.storage.types import (
     Bytes,
     Choice,
     ExactDecimal,
+    Flag,
     Json,
     PriceKey,
     UtcDateTime,
@@ -65,6 +68,14 @@ LIVE = "state IN ('signed', 'sent', 'confirmed')"
 """`domain.intent.LIVE_ATTEMPT_STATES` as SQL; a test holds them together."""
 
 
+OPEN_ORDER = f"state = '{OrderState.OPEN.value}'"
+EXPIRING_ORDER = f"{OPEN_ORDER} AND expires_at IS NOT NULL"
+LEG_OF_OPEN_ORDER = "order_is_open = 1"
+LEG_TO_FIRE_AGAIN = f"{LEG_OF_OPEN_ORDER} AND state = '{LegState.WAITING.value}' AND refire_at IS NOT NULL"
+LEG_TO_WAKE = f"{LEG_OF_OPEN_ORDER} AND state = '{LegState.DORMANT.value}' AND active_from IS NOT NULL"
+"""What listings of orders look for, as SQL: of indexes and of queries, to the letter, so that they are used."""
+
+
 def _string(name: str, *more: Any, null: bool = False, **options: Any) -> Column[Any]:
     return Column(name, Text, *more, nullable=null, **options)
 
@@ -76,6 +87,15 @@ def _time(name: str, *, null: bool = False) -> Column[Any]:
 def _whole(name: str, *, null: bool = False) -> Column[Any]:
     """A count, height, slot or base units: 0..2^63-1, the upper end by the column's type."""
     return Column(name, Whole, CheckConstraint(f"{name} >= 0", name=name), nullable=null)
+
+
+def _flag(name: str) -> Column[Any]:
+    return Column(name, Flag, CheckConstraint(f"{name} IN (0, 1)", name=name), nullable=False)
+
+
+def _order_id(name: str, *more: Any, **options: Any) -> Column[Any]:
+    """In the order of its bytes on PostgreSQL too, so that ids which begin alike stand side by side in its index."""
+    return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), *more, nullable=False, **options)
 
 
 def _one_of(name: str, choices: type[StrEnum], *, null: bool = False) -> Column[Any]:
@@ -354,4 +374,65 @@ plan_occurrences = _table(
     _time("decided_at"),
     CheckConstraint("(state = 'decided') = (intent_id IS NOT NULL)", name="decided_has_intent"),
     PrimaryKeyConstraint("plan_id", "occurrence"),
+)
+
+orders = _table(
+    "orders",
+    _order_id("id", primary_key=True),
+    _link("wallet", "wallets.address"),
+    _one_of("kind", OrderKind),
+    _string("base_mint"),
+    _string("quote_mint"),
+    _one_of("state", OrderState),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("expires_at", null=True),
+    _time("cancel_requested_at", null=True),
+    _string("reason", null=True),
+    _whole("version"),
+    Index(None, "created_at", "id"),
+    _partial("ix_orders_open", "id", where=OPEN_ORDER),
+    _partial("ix_orders_open_of_wallet", "wallet", "id", where=OPEN_ORDER),
+    _partial("ix_orders_expiring", "expires_at", "id", where=EXPIRING_ORDER),
+)
+
+order_legs = _table(
+    "order_legs",
+    _order_id("order_id", ForeignKey("orders.id")),
+    _one_of("name", LegName),
+    _one_of("state", LegState),
+    _flag("order_is_open"),  # of its order, repeated: listings never pass the legs of closed ones
+    _one_of("effect", ExposureEffect),
+    _string("input_mint"),
+    _string("output_mint"),
+    Column("amount", AmountJson, nullable=False),
+    _flag("reduce_only"),
+    Column("rule", RuleJson, nullable=False),
+    _whole("confirmations"),
+    _whole("max_slippage_bps"),
+    _whole("widen_to_bps", null=True),
+    _whole("deadline_s", null=True),
+    _time("active_from", null=True),
+    _time("updated_at"),
+    _whole("version"),
+    _whole("firings"),
+    _link("intent_id", "trade_intents.id", null=True),
+    _time("fired_at", null=True),
+    Column("fired_value", ExactDecimal),
+    _whole("gap_bps", null=True),
+    _time("refire_at", null=True),
+    _string("reason", null=True),
+    PrimaryKeyConstraint("order_id", "name"),
+    _partial("ix_order_legs_in_state", "state", "updated_at", "order_id", "name", where=LEG_OF_OPEN_ORDER),
+    _partial("ix_order_legs_to_fire_again", "refire_at", "order_id", "name", where=LEG_TO_FIRE_AGAIN),
+    _partial("ix_order_legs_to_wake", "active_from", "order_id", "name", where=LEG_TO_WAKE),
+)
+
+price_samples = _table(
+    "price_samples",
+    _string("mint"),
+    _time("at"),
+    Column("usd", PriceKey, nullable=False),
+    PrimaryKeyConstraint("mint", "at"),
+    Index(None, "at"),
 )

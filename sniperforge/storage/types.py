@@ -5,6 +5,7 @@
 | base units, lamports, slots, heights | INTEGER | BIGINT |
 | price in dollars, as its order-preserving key (`domain.prices`) | INTEGER | BIGINT |
 | exact decimal that is never compared in SQL | TEXT | TEXT |
+| yes or no | INTEGER, 0 or 1 | SMALLINT, 0 or 1 |
 | aware UTC time with microseconds | TEXT, fixed width, so it sorts | TIMESTAMP WITH TIME ZONE |
 | JSON value | TEXT | TEXT |
 | bytes | BLOB | BYTEA |
@@ -20,7 +21,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, LargeBinary, SmallInteger, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from sniperforge.domain.money import MAX_RAW
@@ -45,6 +46,25 @@ class Whole(TypeDecorator[int]):
         if type(value) is not int or not MIN_SIGNED <= value <= MAX_RAW:
             raise InvalidInputError(f"{value!r} is not a whole number of 64 bits", subject="the books")
         return value
+
+
+class Flag(TypeDecorator[bool]):
+    """Yes or no, as 1 or 0: the same condition on both databases. The table adds the CHECK."""
+
+    impl = SmallInteger().with_variant(Integer(), "sqlite")
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> int | None:  # noqa: ARG002 (base class)
+        """1 or 0; anything but a bool is refused."""
+        if value is None:
+            return None
+        if type(value) is not bool:
+            raise InvalidInputError(f"{value!r} is neither yes nor no", subject="the books")
+        return int(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bool | None:  # noqa: ARG002 (base class)
+        """The bool."""
+        return None if value is None else bool(value)
 
 
 class PriceKey(TypeDecorator[Decimal]):

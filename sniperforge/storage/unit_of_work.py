@@ -19,7 +19,9 @@ from sniperforge.storage.repositories.control import (
     SqlSystem,
     SqlWallets,
 )
+from sniperforge.storage.repositories.orders import SqlOrders
 from sniperforge.storage.repositories.plans import SqlOccurrences, SqlPlans
+from sniperforge.storage.repositories.price_samples import SqlPriceSamples
 from sniperforge.storage.repositories.trades import SqlAttempts, SqlFills, SqlIntents, SqlReservations
 
 
@@ -41,6 +43,8 @@ class SqlBooks:
         self.wallets = SqlWallets(transaction)
         self.plans = SqlPlans(transaction)
         self.occurrences = SqlOccurrences(transaction)
+        self.orders = SqlOrders(transaction)
+        self.price_samples = SqlPriceSamples(transaction)
 
 
 class SqlStore:

@@ -58,6 +58,7 @@ from sniperforge.ports.store import (
     SYSTEM_CHANGES,
     WALLET_CHANGES,
 )
+from tests.fakes.store_orders import FakeOrders, FakePriceSamples
 from tests.fakes.store_plans import FakeOccurrences, FakePlans
 from tests.fakes.store_tables import Data, Part, Table, Transaction
 
@@ -122,6 +123,15 @@ class FakeIntents(Part):
     def recent(self, limit: int) -> tuple[TradeIntent, ...]:
         by_id = self._rows(self._data.intents, lambda _: True, lambda intent: intent.id)
         return tuple(sorted(by_id, key=lambda intent: intent.created_at, reverse=True)[:limit])
+
+    def promised_raw(self, wallet: Address, mint: Mint) -> int | None:
+        amounts = [
+            one.input_amount_raw
+            for one in self._data.intents.values()
+            if one.state in {IntentState.PENDING, IntentState.EXECUTING}
+            and (one.wallet, one.input_mint) == (wallet, mint)
+        ]
+        return None if None in amounts else sum(amount for amount in amounts if amount is not None)
 
 
 class FakeAttempts(Part):
@@ -484,6 +494,8 @@ class FakeBooks:
         self.wallets = FakeWallets(transaction)
         self.plans = FakePlans(transaction)
         self.occurrences = FakeOccurrences(transaction)
+        self.orders = FakeOrders(transaction)
+        self.price_samples = FakePriceSamples(transaction)
 
 
 class FakeStore:

@@ -41,6 +41,9 @@ class Data:
     events: Table = field(default_factory=dict)
     plans: Table = field(default_factory=dict)
     occurrences: Table = field(default_factory=dict)
+    orders: Table = field(default_factory=dict)
+    legs: Table = field(default_factory=dict)
+    price_samples: Table = field(default_factory=dict)
 
     def copy(self) -> Data:
         """The same books, to be changed apart."""

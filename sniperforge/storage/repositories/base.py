@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 RecordT = TypeVar("RecordT", bound="DataclassInstance")
 VersionedT = TypeVar("VersionedT", bound="VersionedRecord")
 
-_READ_VERSION, _READ_KEY = "read_version", "read_key"
+_READ = "read_"
+"""Before the name of a column: its value in the record that was read."""
 
 
 class Transaction:
@@ -205,19 +206,17 @@ class Rows(Generic[RecordT]):
 class VersionedRows(Rows[VersionedT]):
     """Rows changed by compare-and-set on `version`, along a transition table where the record has one."""
 
-    key: ClassVar[str | None] = None
-    """The key's column; None for a table of one row."""
     changeable: ClassVar[frozenset[str]]
     transitions: ClassVar[Mapping[tuple[Any, Any], str] | None] = None
+    _key: ClassVar[tuple[str, ...]]
+    """The key's columns; none for a table of one row."""
     _unchanged: ClassVar[Update]
 
     def __init_subclass__(cls) -> None:
         """Make the compare-and-set once."""
         super().__init_subclass__()
-        column = cls.table.c
-        same = [column.version == bindparam(_READ_VERSION)]
-        if cls.key is not None:
-            same.append(column[cls.key] == bindparam(_READ_KEY))
+        cls._key = tuple(column.name for column in cls.table.primary_key if column.name in cls._names)
+        same = (cls.table.c[name] == bindparam(f"{_READ}{name}") for name in (*cls._key, "version"))
         cls._unchanged = update(cls.table).where(*same)
 
     def _change(self, record: VersionedT, state: StrEnum | None, changes: Mapping[str, Any]) -> VersionedT:
@@ -227,7 +226,8 @@ class VersionedRows(Rows[VersionedT]):
             message = f"{', '.join(sorted(fixed))}: never changes in {self.table.name}"
             raise TypeError(message)
         new = dict(changes)
-        subject = self.table.name if self.key is None else str(getattr(record, self.key))
+        read = {name: getattr(record, name) for name in (*self._key, "version")}
+        subject = ":".join(read[name] for name in self._key) or self.table.name
         if state is not None:
             try:
                 checked_transition(self.transitions or {}, getattr(record, "state"), state, subject=subject)  # noqa: B009
@@ -235,9 +235,7 @@ class VersionedRows(Rows[VersionedT]):
                 self._transaction.fail(error)
             new["state"] = state
         new["version"] = record.version + 1
-        values = {**new, _READ_VERSION: record.version}
-        if self.key is not None:
-            values[_READ_KEY] = getattr(record, self.key)
+        values = new | {f"{_READ}{name}": value for name, value in read.items()}
         if self._transaction.write(self._unchanged, [values]) != 1:
             self._transaction.fail(
                 ConflictError("somebody else changed it first", subject=subject, fix="Reload and decide again")

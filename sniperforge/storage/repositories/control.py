@@ -67,7 +67,6 @@ class SqlWallets(VersionedRows[WalletRecord]):
 
     table = tables.wallets
     record = WalletRecord
-    key = "address"
     changeable = WALLET_CHANGES
 
     def add(self, wallet: WalletRecord) -> None:
@@ -100,7 +99,6 @@ class SqlNonces(VersionedRows[NonceAccount]):
 
     table = tables.nonce_accounts
     record = NonceAccount
-    key = "address"
     changeable = NONCE_CHANGES
     transitions = NONCE_TRANSITIONS
 

@@ -22,7 +22,6 @@ class SqlPlans(VersionedRows[Plan]):
 
     table = tables.strategy_plans
     record = Plan
-    key = "id"
     changeable = PLAN_CHANGES | {"status", "updated_at"}
 
     def add(self, plan: Plan) -> None:

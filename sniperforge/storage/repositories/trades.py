@@ -50,7 +50,6 @@ class SqlIntents(VersionedRows[TradeIntent]):
 
     table = tables.trade_intents
     record = TradeIntent
-    key = "id"
     changeable = INTENT_CHANGES | {"updated_at"}
     transitions = INTENT_TRANSITIONS
 
@@ -103,13 +102,23 @@ class SqlIntents(VersionedRows[TradeIntent]):
         column = self.table.c
         return self._select(order=(column.created_at.desc(), column.id), limit=limit)
 
+    def promised_raw(self, wallet: Address, mint: Mint) -> int | None:
+        """What trades that have not landed give; the database sums whole numbers exactly."""
+        column = self.table.c
+        statement = select(func.count(), func.count(column.input_amount_raw), func.sum(column.input_amount_raw)).where(
+            column.state.in_((IntentState.PENDING, IntentState.EXECUTING)),
+            column.wallet == wallet,
+            column.input_mint == mint,
+        )
+        ((trades, told, promised),) = self._transaction.rows(statement)
+        return int(promised or 0) if told == trades else None
+
 
 class SqlAttempts(VersionedRows[Attempt]):
     """`ports.store.Attempts`."""
 
     table = tables.attempts
     record = Attempt
-    key = "id"
     changeable = ATTEMPT_CHANGES | {"updated_at"}
     transitions = ATTEMPT_TRANSITIONS
     _lock_intent = (
@@ -222,7 +231,6 @@ class SqlFills(VersionedRows[Fill]):
 
     table = tables.fills
     record = Fill
-    key = "signature"
     changeable = FILL_CHANGES
     transitions = FILL_TRANSITIONS
 
