@@ -1,0 +1,170 @@
+"""An order held against the market and the wallet as they are now: what cannot be placed, and how far it is away."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+from sniperforge.domain.money import Mint, format_units
+from sniperforge.domain.order import AmountKind, Condition, Crossing, Leg, LegName, OrderKind, Trail
+from sniperforge.domain.trigger import TRAIL_BPS_LEAST, TRAIL_BPS_MOST, Direction, Subject, is_crossed, trail_level
+from sniperforge.trading.order_legs import waits_for_nothing
+from sniperforge.trading.order_terms import WHOLE_BPS, OrderTerms, Problem, Side
+
+_FIELDS = {
+    LegName.MAIN: "trigger",
+    LegName.ENTRY: "entry",
+    LegName.STOP: "stop_loss",
+    LegName.TAKE: "take_profit",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    """What is known of the world when an order is asked for.
+
+    Attributes:
+        values: What is watched, as it is now.
+        missing: Why a subject has no value, in words.
+        free_raw: What the wallet holds of the token and has not promised elsewhere, in base units.
+        decimals: Digits after the point, of both tokens.
+    """
+
+    values: Mapping[Subject, Decimal]
+    missing: Mapping[Subject, str]
+    free_raw: int
+    decimals: Mapping[Mint, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distance:
+    """How far a level is from where the market is.
+
+    Attributes:
+        leg: Whose level it is.
+        crossing: The level, what it is one of, and from which side it is reached.
+        value: What is watched, as it is now.
+    """
+
+    leg: LegName
+    crossing: Crossing
+    value: Decimal
+
+    @property
+    def percent(self) -> Decimal:
+        """From the value to the level, as a share of the value: negative when the level is below."""
+        return (self.crossing.level - self.value) / self.value * 100
+
+
+def watched_subjects(terms: OrderTerms) -> tuple[Subject, ...]:
+    """Everything whose value is needed to place an order with these terms."""
+    base, quote = Subject(terms.base_mint), Subject(terms.quote_mint)
+    conditional = terms.kind is OrderKind.CONDITIONAL
+    subjects = [crossing.subject for crossing in terms.conditions] if conditional else [base]
+    told_in = AmountKind.QUOTE if terms.side is Side.SELL else AmountKind.BASE
+    if terms.amount is not None and terms.amount.kind is told_in:
+        subjects += [base, quote]
+    return tuple(dict.fromkeys(subjects))
+
+
+def market_problems(terms: OrderTerms, legs: Sequence[Leg], market: Market) -> list[Problem]:
+    """Everything that keeps these legs from being placed now.
+
+    Args:
+        terms: What is wanted; nothing is wrong with it by itself.
+        legs: The legs it makes; none where a price is missing that they need.
+        market: The world as it is.
+    """
+    problems = [_unpriced(terms, subject, why) for subject, why in market.missing.items()]
+    for leg in legs:
+        problems += _wrong_trail(leg, market)
+        if not terms.force:
+            problems += _fires_at_once(terms, leg, market)
+    return problems + list(_more_than_held(terms, market))
+
+
+def level_now(leg: Leg, values: Mapping[Subject, Decimal]) -> tuple[Crossing, ...]:
+    """What a leg that begins to be watched now waits for: its levels, an activation in place of a trail's own."""
+    rule = leg.rule
+    if isinstance(rule, Crossing):
+        return (rule,)
+    if isinstance(rule, Condition):
+        return rule.crossings
+    if rule.activation is not None:
+        begins = Direction.UP if rule.direction is Direction.DOWN else Direction.DOWN
+        return (Crossing(subject=rule.subject, direction=begins, level=rule.activation),)
+    level = trail_level(rule.direction, values[rule.subject], bps=rule.bps, amount=rule.amount)
+    return () if level is None else (Crossing(subject=rule.subject, direction=rule.direction, level=level),)
+
+
+def distances(legs: Sequence[Leg], values: Mapping[Subject, Decimal]) -> tuple[Distance, ...]:
+    """How far everything is that these legs wait for; an entry at once waits for nothing."""
+    return tuple(
+        Distance(leg=leg.name, crossing=crossing, value=values[crossing.subject])
+        for leg in legs
+        if not waits_for_nothing(leg.rule)
+        for crossing in level_now(leg, values)
+    )
+
+
+def holds_already(leg: Leg, values: Mapping[Subject, Decimal]) -> bool:
+    """Whether a conditional leg, or the activation of a trail, is fulfilled as things stand."""
+    held = [is_crossed(one.direction, values[one.subject], one.level) for one in level_now(leg, values)]
+    return all(held) if isinstance(leg.rule, Condition) and leg.rule.needs_all else any(held)
+
+
+def _unpriced(terms: OrderTerms, subject: Subject, why: str) -> Problem:
+    is_condition = any(subject == one.subject for one in terms.conditions)
+    field = "conditions" if is_condition else "quote_mint" if subject == Subject(terms.quote_mint) else "base_mint"
+    return Problem(field, f"{subject} has no price now, so nobody could tell when to act: {why}")
+
+
+def _wrong_trail(leg: Leg, market: Market) -> Iterator[Problem]:
+    rule = leg.rule
+    if not isinstance(rule, Trail) or rule.amount is None:
+        return
+    reference = rule.activation or market.values[rule.subject]
+    bps = Fraction(rule.amount) / Fraction(reference) * WHOLE_BPS
+    if not TRAIL_BPS_LEAST <= bps <= TRAIL_BPS_MOST:
+        share = (rule.amount / reference * 100).quantize(Decimal("0.001"))
+        yield Problem("trail_amount", f"{rule.amount:f} is {share} % of {reference:f}, not within 0.01 % to 90 %")
+
+
+def _fires_at_once(terms: OrderTerms, leg: Leg, market: Market) -> Iterator[Problem]:
+    """Levels that the market has reached already: nobody means a stop above the market."""
+    rule = leg.rule
+    if not isinstance(rule, Crossing) or leg.name is LegName.ENTRY:
+        return
+    if terms.kind is OrderKind.BRACKET and terms.entry is not None:
+        return  # its exits begin at the entry, against which they were held
+    now = market.values[rule.subject]
+    if is_crossed(rule.direction, now, rule.level):
+        side = "below" if rule.direction is Direction.DOWN else "above"
+        yield Problem(_FIELDS[leg.name], f"{rule.level:f} is not {side} the market ({now:f}): it would fire at once")
+
+
+def _more_than_held(terms: OrderTerms, market: Market) -> Iterator[Problem]:
+    if terms.side is not Side.SELL or not terms.only_reduces:
+        return
+    amount, free = terms.amount, market.free_raw
+    if amount is None or amount.kind is AmountKind.PERCENT:
+        if free <= 0 and not terms.force:
+            yield Problem("amount", "the wallet holds none of it that is not promised to other trades")
+        return
+    base, quote = terms.base_mint, terms.quote_mint
+    wanted = Fraction(amount.value)
+    if amount.kind is AmountKind.QUOTE:
+        usd = [market.values.get(Subject(mint)) for mint in (base, quote)]
+        if usd[0] is None or usd[1] is None:
+            return  # that a price is missing was said
+        wanted = wanted * Fraction(usd[1]) / Fraction(usd[0])
+        wanted *= Fraction(10) ** (market.decimals[base] - market.decimals[quote])
+    if wanted > free:
+        places = market.decimals[base]
+        told = (
+            f"{format_units(math.ceil(wanted), places)} is more than the position: {format_units(max(0, free), places)}"
+        )
+        yield Problem("amount", f"{told} are held and not promised to other trades")
