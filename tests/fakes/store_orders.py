@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from sniperforge.domain.ids import OrderId
 from sniperforge.domain.money import Address, Mint
-from sniperforge.domain.order import LEG_TRANSITIONS, ORDER_TRANSITIONS, Leg, LegName, LegState, Order, OrderState
+from sniperforge.domain.order import (
+    LEG_TRANSITIONS,
+    ORDER_TRANSITIONS,
+    Condition,
+    Leg,
+    LegName,
+    LegState,
+    Order,
+    OrderState,
+    Rule,
+)
 from sniperforge.domain.prices import price_key
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.orders import LEG_CHANGES, ORDER_CHANGES
@@ -26,6 +37,7 @@ class FakeOrders(Part):
         self._transaction.insert(self._data.orders, order.id, order)
         for leg in legs:
             self._transaction.refer(self._data.intents, leg.intent_id)
+            self._must_be_exact(leg.rule)
             self._transaction.insert(self._data.legs, (leg.order_id, leg.name), leg)
 
     def get(self, order: OrderId) -> Order | None:
@@ -43,25 +55,26 @@ class FakeOrders(Part):
         found: Order | None = self._lock(self._data.orders, order)
         return found
 
-    def change(self, order: Order, *, at: datetime, state: OrderState | None = None, **fields: Any) -> Order:
+    def change(self, order: Order, *, at: datetime, state: OrderState | None = None, **changes: Any) -> Order:
         return self._transaction.change(
             self._data.orders,
             order.id,
             order,
             state,
-            {**fields, "updated_at": at},
+            {**changes, "updated_at": at},
             ORDER_CHANGES | {"updated_at"},
             ORDER_TRANSITIONS,
         )
 
-    def change_leg(self, leg: Leg, *, at: datetime, state: LegState | None = None, **fields: Any) -> Leg:
-        self._transaction.refer(self._data.intents, fields.get("intent_id"))
+    def change_leg(self, leg: Leg, *, at: datetime, state: LegState | None = None, **changes: Any) -> Leg:
+        self._transaction.refer(self._data.intents, changes.get("intent_id"))
+        self._must_be_exact(changes.get("rule", leg.rule))
         return self._transaction.change(
             self._data.legs,
             (leg.order_id, leg.name),
             leg,
             state,
-            {**fields, "updated_at": at},
+            {**changes, "updated_at": at},
             LEG_CHANGES | {"updated_at"},
             LEG_TRANSITIONS,
         )
@@ -112,6 +125,12 @@ class FakeOrders(Part):
             lambda order: (order.expires_at, order.id),
             limit=limit,
         )
+
+    def _must_be_exact(self, rule: Rule) -> None:
+        parts = rule.crossings if isinstance(rule, Condition) else (rule,)
+        for value in (getattr(part, item.name) for part in parts for item in fields(part)):
+            if isinstance(value, float) or (isinstance(value, Decimal) and not value.is_finite()):
+                self._transaction.fail(InvalidInputError(f"{value!r} is not exact", subject="rule"))
 
     def _legs_of_open(
         self, where: Callable[[Leg], bool], moment: Callable[[Leg], datetime | None], limit: int
