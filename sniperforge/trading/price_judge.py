@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -22,18 +21,9 @@ from sniperforge.ports.chain import AccountInfo
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Exchange, Lane
 from sniperforge.ports.oracle import Oracle
-
-MAX_SLOTS_AHEAD = 100
-"""A Jupiter price may be from this many slots (20 s) after ours: the node that told our slot may lag behind."""
-
-MAX_HELD = timedelta(seconds=60)
-"""A Jupiter price held by us for longer is stale whatever its slot: this process may have stood still since."""
-
-MAX_AHEAD = timedelta(seconds=5)
-"""A Jupiter price received this long after now means that our clock was set back: its age cannot be told."""
+from sniperforge.trading.price_checks import ABSENT, distance_bps, jumped, shown_bps, stale
 
 _WHOLE_BPS = 10_000
-_ABSENT = "Jupiter has no price for it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +99,7 @@ class _Sources:
     def apart_bps(self) -> Mapping[Mint, Fraction]:
         """How far Jupiter is from the oracle, for tokens that both price."""
         both = self.jupiter.fresh.keys() & self.oracle.fresh.keys()
-        return {mint: _distance_bps(self.jupiter.fresh[mint], self.oracle.fresh[mint]) for mint in sorted(both)}
+        return {mint: distance_bps(self.jupiter.fresh[mint], self.oracle.fresh[mint]) for mint in sorted(both)}
 
     def usd(self, mint: Mint) -> list[Fraction]:
         """What a whole token costs by each source that says so."""
@@ -144,7 +134,7 @@ class PriceJudge:
         """
         wanted = tuple(dict.fromkeys((input_mint, output_mint, WSOL_MINT)))
         found = self._exchange.prices(wanted, lane=lane)
-        missing = [(mint, _ABSENT) for mint in dict.fromkeys((input_mint, output_mint)) if mint not in found]
+        missing = [(mint, ABSENT) for mint in dict.fromkeys((input_mint, output_mint)) if mint not in found]
         if missing:
             raise _unavailable(missing, ())
         return found
@@ -237,7 +227,7 @@ class PriceJudge:
             cap_bps=cap_bps,
             fair_out_raw=checked_raw(math.floor(fair_out), field="fair_out_raw"),
             min_out_raw=checked_raw(min_out_raw, field="min_out_raw"),
-            divergence_bps=_shown(max(apart_bps)) if apart_bps else None,
+            divergence_bps=shown_bps(max(apart_bps)) if apart_bps else None,
             observed=sources.observed,
             notes=tuple(self._notes(sources)),
         )
@@ -261,29 +251,18 @@ class PriceJudge:
             yield f"{mint}: {heeded}: {why}"
         for mint, bps in sources.apart_bps().items():
             if bps > self._policy.divergence_bps:
-                yield f"{mint}: valued by the more cautious source: they are {_shown(bps)} bps apart"
+                yield f"{mint}: valued by the more cautious source: they are {shown_bps(bps)} bps apart"
 
     def _checked(self, quoted: Mapping[Mint, Price], mints: Sequence[Mint], slot: int) -> Mapping[Mint, Price | str]:
         """Jupiter's fresh prices, or why there is none."""
-        now = self._clock.now()
+        now, behind = self._clock.now(), self._policy.max_slots_behind
         found: dict[Mint, Price | str] = {}
         for mint in mints:
             price = quoted.get(mint)
-            found[mint] = _ABSENT if price is None else self._stale(price, slot, now) or price
+            found[mint] = (
+                ABSENT if price is None else stale(price, slot=slot, now=now, max_slots_behind=behind) or price
+            )
         return found
-
-    def _stale(self, price: Price, slot: int, now: datetime) -> str | None:
-        """Why this price of Jupiter is not of now, or None."""
-        if price.slot is None:
-            return "Jupiter does not say of which slot its price is"
-        behind = slot - price.slot
-        if behind > self._policy.max_slots_behind:
-            return f"Jupiter's price is {behind} slots old, {self._policy.max_slots_behind} allowed"
-        if behind < -MAX_SLOTS_AHEAD:
-            return f"Jupiter's price is from {-behind} slots after our nodes' newest"
-        if not -MAX_AHEAD <= now - price.observed_at <= MAX_HELD:
-            return f"Jupiter's price was received at {price.observed_at.isoformat()}, and now is {now.isoformat()}"
-        return None
 
     def _sift(
         self,
@@ -297,11 +276,9 @@ class PriceJudge:
             if isinstance(answer, Price):
                 fresh[mint] = answer
                 before = last_seen.get((mint, answer.source))
-                if before is not None and (jump_bps := _distance_bps(answer, before)) > self._policy.jump_bps:
-                    problems[mint] = (
-                        f"{answer.source}'s price jumped from {before.usd:f} to {answer.usd:f} USD,"
-                        f" {_shown(jump_bps)} bps, {self._policy.jump_bps} allowed"
-                    )
+                why = jumped(answer, before, jump_bps=self._policy.jump_bps)
+                if why is not None:
+                    problems[mint] = why
             else:
                 problems[mint] = answer if isinstance(answer, str) else answer.what
         return _Said(fresh, problems)
@@ -309,26 +286,16 @@ class PriceJudge:
     def _diverged(self, sources: _Sources, mint: Mint, apart_bps: Fraction) -> PriceDivergedError:
         jupiter, oracle = sources.jupiter.fresh[mint], sources.oracle.fresh[mint]
         return PriceDivergedError(
-            f"Jupiter says {jupiter.usd:f} USD and {oracle.source} says {oracle.usd:f}, {_shown(apart_bps)} bps apart,"
-            f" {self._policy.divergence_bps} allowed",
+            f"Jupiter says {jupiter.usd:f} USD and {oracle.source} says {oracle.usd:f},"
+            f" {shown_bps(apart_bps)} bps apart, {self._policy.divergence_bps} allowed",
             subject=mint,
             fix="Nothing is bought on prices that contradict each other; it is looked at again",
             mint=mint,
             jupiter=jupiter,
             oracle=oracle,
-            divergence_bps=_shown(apart_bps),
+            divergence_bps=shown_bps(apart_bps),
             observed=sources.observed,
         )
-
-
-def _distance_bps(price: Price, reference: Price) -> Fraction:
-    """How far `price` is from `reference`, in basis points of the latter, exact."""
-    return abs(Fraction(price.usd) / Fraction(reference.usd) - 1) * _WHOLE_BPS
-
-
-def _shown(bps: Fraction) -> Decimal:
-    """Basis points for people: hundredths, rounded up, so that what is beyond a limit never looks like the limit."""
-    return Decimal(math.ceil(bps * 100)).scaleb(-2)
 
 
 def _unavailable(refused: Sequence[tuple[Mint, str]], observed: tuple[Price, ...]) -> PriceUnavailableError:

@@ -25,7 +25,8 @@ from sniperforge.errors import (
     RetryableError,
 )
 from sniperforge.ports.exchange import Lane
-from sniperforge.trading.price_judge import MAX_AHEAD, MAX_HELD, MAX_SLOTS_AHEAD, PriceJudge, PricePolicy, Valuation
+from sniperforge.trading.price_checks import MAX_AHEAD, MAX_HELD, MAX_SLOTS_AHEAD
+from sniperforge.trading.price_judge import PriceJudge, PricePolicy, Valuation
 from tests.fakes.chain import FakeChain
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.exchange import FakeExchange
