@@ -13,7 +13,13 @@ import httpx
 
 from sniperforge.bootstrap import Services
 from sniperforge.domain.ids import intent_id
-from sniperforge.errors import InvalidInputError, ProtocolError, RetryableError, SniperForgeError
+from sniperforge.errors import (
+    InvalidInputError,
+    OutcomeUnknownError,
+    ProtocolError,
+    RetryableError,
+    SniperForgeError,
+)
 from sniperforge.ports.records import TradingMode
 from sniperforge.trading.executor_policy import TradeRequest
 from tests.fakes.postgres import PostgresServer, shared_server
@@ -61,7 +67,8 @@ class Trouble:
             case "node":
                 self._sandbox.ask("POST", "/nodes", **what)
             case "cancel":
-                with suppress(InvalidInputError, RetryableError):  # not decided yet, or the books are busy
+                # Not decided yet, or the books are away.
+                with suppress(InvalidInputError, RetryableError, OutcomeUnknownError):
                     self._executor.cancel(intent_id(self._requests[what["trade"] % len(self._requests)].key))
             case "blackout":
                 self.meanwhile(self._black_out, what["seconds"])
