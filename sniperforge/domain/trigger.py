@@ -7,12 +7,12 @@ database compares them as integers and finds the same triggers as a scan by hand
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from enum import StrEnum
 from typing import NewType
 
 from sniperforge.domain.ids import TriggerId
-from sniperforge.domain.prices import MIN_PRICE, price_key, rounded_price
+from sniperforge.domain.prices import MAX_PRICE, MIN_PRICE, price_key, rounded_price
 from sniperforge.errors import InvalidInputError
 
 Subject = NewType("Subject", str)
@@ -21,6 +21,9 @@ Subject = NewType("Subject", str)
 WHOLE_BPS = 10_000
 TRAIL_BPS_LEAST, TRAIL_BPS_MOST = 1, 9_000
 """A trail of 0.01 % to 90 %: nearer is noise, farther protects nothing."""
+
+_EXACT = Context(prec=80)
+"""Digits enough for any sum or product of two prices."""
 
 
 class Direction(StrEnum):
@@ -95,13 +98,32 @@ def trail_level(direction: Direction, best: Decimal, *, bps: int | None, amount:
     """The level of a trail, at 17 digits, rounded away from the best value: never nearer than was asked for.
 
     Returns:
-        None when it would lie at or below the least price there is: no value can reach it.
+        None when it would lie below the least or above the highest price there is: no value can reach it.
     """
-    sign = -1 if direction is Direction.DOWN else 1
-    exact = best * (WHOLE_BPS + sign * bps) / WHOLE_BPS if bps is not None else best + sign * (amount or 0)
-    if exact < MIN_PRICE:
+    with localcontext(_EXACT):
+        away = best * bps / WHOLE_BPS if bps is not None else amount or Decimal(0)
+        exact = best - away if direction is Direction.DOWN else best + away
+    if not MIN_PRICE <= exact <= MAX_PRICE:
         return None
     return rounded_price(exact, ROUND_FLOOR if direction is Direction.DOWN else ROUND_CEILING)
+
+
+def widest_crossed(direction: Direction, best: Decimal, value: Decimal) -> tuple[int, Decimal | None]:
+    """The widest trails whose levels a value is at or beyond, when `best` is the best value seen.
+
+    Exactly those trails are crossed, `is_crossed(direction, value, trail_level(direction, best, ...))`, that are no
+    wider than this: a level is rounded away from the best value to as many digits as every value has, so no value lies
+    between a level and what it was rounded from.
+
+    Returns:
+        A share in bps, 0 when none is crossed, and an amount at 17 digits, None when none is crossed.
+    """
+    with localcontext(_EXACT):
+        away = best - value if direction is Direction.DOWN else value - best
+        if away <= 0:
+            return 0, None
+        bps = int(away * WHOLE_BPS // best)
+    return min(bps, TRAIL_BPS_MOST), rounded_price(away, ROUND_FLOOR) if away >= MIN_PRICE else None
 
 
 def is_crossed(direction: Direction, value: Decimal, level: Decimal | None) -> bool:

@@ -42,6 +42,7 @@ from sniperforge.ports.records import (
     ReservationKind,
     SystemState,
     WalletRecord,
+from sniperforge.ports.triggers import Triggers
 )
 
 INTENT_CHANGES = frozenset(
@@ -601,6 +602,11 @@ class Books(Protocol):
     def orders(self) -> Orders:
         """What waits for the market."""
         ...
+    @property
+    def triggers(self) -> Triggers:
+        """What the market has to reach."""
+        ...
+
 
     @property
     def price_samples(self) -> PriceSamples:

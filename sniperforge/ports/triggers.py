@@ -52,7 +52,7 @@ class WatchedSubject:
         print_number: Of that value; only a greater one is news.
         seen_at: When that value was seen.
         problem: Why it has no value since then, in words; None while it has.
-        problem_since: Since when.
+        problem_since: Since when it has none.
     """
 
     subject: Subject
@@ -74,6 +74,11 @@ class TickResult:
 
     is_news: bool
     fired: int
+
+
+def kind_of_problem(problem: str) -> str:
+    """What is the same in `stale: 31 s old` and `stale: 32 s old`: the words before the colon."""
+    return problem.partition(":")[0]
 
 
 class Triggers(Protocol):
@@ -127,7 +132,11 @@ class Triggers(Protocol):
         ...
 
     def missed(self, subject: Subject, problem: str, *, at: datetime) -> bool:
-        """Note that a subject has no value now. Whether that is news: the same kind of problem is noted once."""
+        """Note that a subject has no value now.
+
+        Returns:
+            Whether that is news. The same kind of problem (`kind_of_problem`) is noted once, until a value comes.
+        """
         ...
 
     def fired(self, limit: int) -> tuple[TriggerView, ...]:

@@ -32,6 +32,7 @@ from sniperforge.domain.intent import (
     SendPath,
 )
 from sniperforge.domain.order import LegName, LegState, OrderKind, OrderState
+from sniperforge.domain.trigger import Direction, TriggerState
 from sniperforge.ports.plans import CatchUp, OccurrenceState, PlanState
 from sniperforge.ports.records import (
     Attribution,
@@ -76,6 +77,12 @@ LEG_TO_WAKE = f"{LEG_OF_OPEN_ORDER} AND state = '{LegState.DORMANT.value}' AND a
 """What listings of orders look for, as SQL: of indexes and of queries, to the letter, so that they are used."""
 
 
+ARMED = f"state = '{TriggerState.ARMED.value}'"
+CROSSED = f"state = '{TriggerState.CROSSED.value}'"
+FIRED = f"state = '{TriggerState.FIRED.value}'"
+ARMED_BPS = f"{ARMED} AND trail_bps IS NOT NULL"
+ARMED_AMOUNT = f"{ARMED} AND trail_amount IS NOT NULL"
+"""What ticks look for, in the same way."""
 def _string(name: str, *more: Any, null: bool = False, **options: Any) -> Column[Any]:
     return Column(name, Text, *more, nullable=null, **options)
 
@@ -93,7 +100,7 @@ def _flag(name: str) -> Column[Any]:
     return Column(name, Flag, CheckConstraint(f"{name} IN (0, 1)", name=name), nullable=False)
 
 
-def _order_id(name: str, *more: Any, **options: Any) -> Column[Any]:
+def _bytewise(name: str, *more: Any, **options: Any) -> Column[Any]:
     """In the order of its bytes on PostgreSQL too, so that ids which begin alike stand side by side in its index."""
     return Column(name, Text().with_variant(Text(collation="C"), "postgresql"), *more, nullable=False, **options)
 
@@ -378,7 +385,7 @@ plan_occurrences = _table(
 
 orders = _table(
     "orders",
-    _order_id("id", primary_key=True),
+    _bytewise("id", primary_key=True),
     _link("wallet", "wallets.address"),
     _one_of("kind", OrderKind),
     _string("base_mint"),
@@ -398,7 +405,7 @@ orders = _table(
 
 order_legs = _table(
     "order_legs",
-    _order_id("order_id", ForeignKey("orders.id")),
+    _bytewise("order_id", ForeignKey("orders.id")),
     _one_of("name", LegName),
     _one_of("state", LegState),
     _flag("order_is_open"),  # of its order, repeated: listings never pass the legs of closed ones
@@ -435,4 +442,55 @@ price_samples = _table(
     Column("usd", PriceKey, nullable=False),
     PrimaryKeyConstraint("mint", "at"),
     Index(None, "at"),
+)
+
+trigger_subjects = _table(
+    "trigger_subjects",
+    _bytewise("name", primary_key=True),
+    _whole("watched"),  # how many of its triggers are not FIRED
+    Column("value", PriceKey),
+    _whole("print_number", null=True),
+    _time("seen_at", null=True),
+    _string("problem", null=True),
+    _time("problem_since", null=True),
+    _partial("ix_trigger_subjects_watched", "name", where="watched > 0"),
+)
+
+trigger_groups = _table(  # what they are: repositories/triggers_trailing.py
+    "trigger_groups",
+    Column("id", Whole, primary_key=True),
+    _bytewise("subject", ForeignKey("trigger_subjects.name")),
+    _one_of("direction", Direction),
+    Column("floor", Whole),
+    Column("nearest", Whole),
+    Index(None, "subject", "direction"),
+)
+
+triggers = _table(
+    "triggers",
+    _bytewise("id", primary_key=True),
+    _bytewise("subject", ForeignKey("trigger_subjects.name")),
+    _one_of("direction", Direction),
+    _whole("confirmations"),
+    Column("level", PriceKey),
+    _whole("trail_bps", null=True),
+    Column("trail_amount", PriceKey),
+    Column("best", PriceKey),
+    _time("added_at"),
+    _one_of("state", TriggerState),
+    _whole("counted"),
+    Column("group_id", Whole, ForeignKey("trigger_groups.id")),
+    Column("peak", Whole),
+    Column("reach", Whole),
+    _time("fired_at", null=True),
+    Column("fired_value", PriceKey),
+    CheckConstraint("(level IS NULL) = (best IS NOT NULL)", name="trail_has_best"),
+    CheckConstraint("(best IS NULL) = (peak IS NULL)", name="trail_has_peak"),
+    CheckConstraint("(group_id IS NOT NULL) = (best IS NOT NULL AND state <> 'fired')", name="trail_has_group"),
+    _partial("ix_triggers_armed", "subject", "direction", "reach", where=ARMED),
+    _partial("ix_triggers_crossed", "subject", where=CROSSED),
+    _partial("ix_triggers_fired", "fired_at", "id", where=FIRED),
+    _partial("ix_triggers_of_group", "group_id", "peak", where="group_id IS NOT NULL"),
+    _partial("ix_triggers_trail_bps", "group_id", "trail_bps", where=ARMED_BPS),
+    _partial("ix_triggers_trail_amount", "group_id", "trail_amount", where=ARMED_AMOUNT),
 )

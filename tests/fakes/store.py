@@ -60,6 +60,7 @@ from sniperforge.ports.store import (
 )
 from tests.fakes.store_orders import FakeOrders, FakePriceSamples
 from tests.fakes.store_plans import FakeOccurrences, FakePlans
+from tests.fakes.store_triggers import FakeTriggers
 from tests.fakes.store_tables import Data, Part, Table, Transaction
 
 
@@ -484,6 +485,7 @@ class FakeBooks:
         self.attempts = FakeAttempts(transaction)
         self.reservations = FakeReservations(transaction)
         self.fills = FakeFills(transaction)
+        self.triggers = FakeTriggers(transaction)
         self.ledger = FakeLedger(transaction)
         self.positions = FakePositions(transaction)
         self.nonces = FakeNonces(transaction)

@@ -44,6 +44,8 @@ class Data:
     orders: Table = field(default_factory=dict)
     legs: Table = field(default_factory=dict)
     price_samples: Table = field(default_factory=dict)
+    subjects: Table = field(default_factory=dict)
+    triggers: Table = field(default_factory=dict)
 
     def copy(self) -> Data:
         """The same books, to be changed apart."""

@@ -1,0 +1,217 @@
+"""The book of triggers: every level in one index, so that a value finds what it reaches and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Select, bindparam, delete, select, text, union_all
+
+from sniperforge.domain.ids import OrderId, TriggerId
+from sniperforge.domain.prices import price_key
+from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState
+from sniperforge.errors import InvalidInputError
+from sniperforge.ports.triggers import TickResult, TriggerView, WatchedSubject, kind_of_problem
+from sniperforge.storage import tables
+from sniperforge.storage.repositories.base import Transaction
+from sniperforge.storage.repositories.triggers_compaction import MOST_GROUPS, Compaction
+from sniperforge.storage.repositories.triggers_rows import (
+    SubjectRow,
+    SubjectTable,
+    TriggerRow,
+    TriggerTable,
+    new_row,
+    place_of,
+)
+from sniperforge.storage.repositories.triggers_trailing import FEW, Group, Trailing
+
+_CAN_BE_HELD = frozenset({TriggerState.ARMED, TriggerState.CROSSED, TriggerState.FIRED})
+
+
+class SqlTriggers:
+    """`ports.triggers.Triggers`.
+
+    Args:
+        transaction: The transaction.
+        few: Peaks that a tick rather moves one by one.
+        most_groups: Groups of one subject and direction that compaction leaves alone.
+    """
+
+    def __init__(self, transaction: Transaction, *, few: int = FEW, most_groups: int = MOST_GROUPS) -> None:
+        self._transaction = transaction
+        self._subjects = SubjectTable(transaction)
+        self._triggers = TriggerTable(transaction)
+        self._trailing = Trailing(transaction, few)
+        self._compaction = Compaction(transaction, most_groups)
+
+    def add(self, triggers: Sequence[Trigger], *, at: datetime) -> None:
+        """Arm new triggers; what that costs does not depend on how many there are."""
+        names = {trigger.subject for trigger in triggers}
+        self._subjects.make(names)
+        held = self._subjects.hold_all(names)
+        for name, subject in held.items():
+            groups = self._trailing.of(name)
+            rows = [
+                new_row(trigger, self._group_of(groups, trigger), at) for trigger in triggers if trigger.subject == name
+            ]
+            self._triggers.add(rows)
+            self._subjects.write(replace(subject, watched=subject.watched + len(rows)))
+
+    def _group_of(self, groups: list[Group], trigger: Trigger) -> int | None:
+        if trigger.best is None:
+            return None
+        peak = place_of(trigger.direction, trigger.best)
+        return self._trailing.joined(groups, trigger.subject, trigger.direction, peak)
+
+    def get(self, trigger: TriggerId) -> TriggerView | None:
+        """The trigger as it stands, or None."""
+        row = self._triggers.one(trigger)
+        return None if row is None else row.view(self._trailing.floor(row.group_id))
+
+    def of_order(self, order: OrderId) -> tuple[TriggerView, ...]:
+        """Every trigger of an order, by id: its ids begin alike, so they stand side by side in the table's key."""
+        rows = self._triggers.ask(_OF_ORDER, first=f"{order}:", after=f"{order};")
+        return tuple(row.view(self._trailing.floor(row.group_id)) for row in rows)
+
+    def remove(self, triggers: Sequence[TriggerId]) -> int:
+        """Take triggers out of the book."""
+        held, rows = self._held(triggers)
+        for name, subject in held.items():
+            gone = [row for row in rows if row.subject == name]
+            waiting = sum(row.state is not TriggerState.FIRED for row in gone)
+            self._subjects.write(replace(subject, watched=subject.watched - waiting))
+        for row in rows:
+            self._transaction.run(delete(tables.triggers).where(tables.triggers.c.id == row.id))
+        return len(rows)
+
+    def hold(self, triggers: Sequence[TriggerId]) -> int:
+        """ARMED, CROSSED or FIRED -> HELD. A fired trail has left its group and joins one again."""
+        held, rows = self._held(triggers)
+        changed: list[TriggerRow] = []
+        for name, subject in held.items():
+            groups = self._trailing.of(name)
+            moving = [row for row in rows if row.subject == name and row.state in _CAN_BE_HELD]
+            again = sum(row.state is TriggerState.FIRED for row in moving)
+            self._subjects.write(replace(subject, watched=subject.watched + again))
+            for row in moving:
+                group_id = row.group_id
+                if row.peak is not None and group_id is None:
+                    group_id = self._trailing.joined(groups, name, row.direction, row.peak)
+                state = TriggerState.HELD
+                changed.append(replace(row, state=state, counted=0, group_id=group_id, fired_at=None, fired_value=None))
+        self._triggers.write(changed)
+        return len(changed)
+
+    def arm(self, triggers: Sequence[TriggerId]) -> int:
+        """HELD -> ARMED, with a reach of its own: the nearest level of its group did not count it while it was held."""
+        held, rows = self._held(triggers)
+        floors = {group.id: group.floor for name in held for group in self._trailing.of(name)}
+        changed = [
+            replace(_whole(row, floors), state=TriggerState.ARMED) for row in rows if row.state is TriggerState.HELD
+        ]
+        self._triggers.write(changed)
+        return len(changed)
+
+    def _held(self, triggers: Sequence[TriggerId]) -> tuple[dict[Subject, SubjectRow], tuple[TriggerRow, ...]]:
+        """These triggers, with their subjects held; that nobody adds or removes them meanwhile is up to who calls."""
+        self._transaction.must_write()
+        held = self._subjects.hold_all({row.subject for row in self._triggers.these(triggers)})
+        return held, self._triggers.these(triggers)
+
+    def watched(self) -> tuple[WatchedSubject, ...]:
+        """Every subject with a trigger that is not FIRED, by name."""
+        return self._subjects.watched()
+
+    def tick(self, subject: Subject, value: Decimal, *, print_number: int, at: datetime) -> TickResult:
+        """Apply one value: trails follow it, then what it reaches is counted, then what it does not reach any more."""
+        self._transaction.must_write()
+        try:
+            price_key(value)
+        except InvalidInputError as error:
+            self._transaction.fail(error)
+        known = self._subjects.hold(subject)
+        if known is None or known.watched == 0:
+            return TickResult(is_news=False, fired=0)
+        if known.print_number is not None and print_number <= known.print_number:
+            if known.problem is not None:
+                self._subjects.write(replace(known, problem=None, problem_since=None))
+            return TickResult(is_news=False, fired=0)
+        groups = self._trailing.follow(self._trailing.of(subject), value)
+        opened, within = self._trailing.reached(groups, value)
+        places = {direction: place_of(direction, value) for direction in Direction}
+        found = self._triggers.ask(_FOUND, subject=subject, up=places[Direction.UP], down=places[Direction.DOWN])
+        floors = {group.id: group.floor for group in groups}
+        after = [
+            _counted(_whole(row, floors), places[row.direction], value, at)
+            for row in {row.id: row for row in (*found, *within)}.values()
+        ]
+        self._triggers.write(after)
+        self._trailing.renewed(opened)
+        fired = sum(row.state is TriggerState.FIRED for row in after)
+        now = SubjectRow(
+            name=subject, watched=known.watched - fired, value=value, print_number=print_number, seen_at=at
+        )
+        self._subjects.write(now)
+        return TickResult(is_news=True, fired=fired)
+
+    def missed(self, subject: Subject, problem: str, *, at: datetime) -> bool:
+        """Note that a subject has no value now, once for each kind of problem."""
+        known = self._subjects.hold(subject)
+        if known is None or known.watched == 0:
+            return False
+        if known.problem is not None and kind_of_problem(known.problem) == kind_of_problem(problem):
+            return False
+        self._subjects.write(replace(known, problem=problem, problem_since=known.problem_since or at))
+        return True
+
+    def fired(self, limit: int) -> tuple[TriggerView, ...]:
+        """FIRED triggers, longest fired first."""
+        return tuple(row.view(None) for row in self._triggers.ask(_fired(limit)))
+
+    def compact(self, limit: int) -> int:
+        """Do some of the work that ticks left for later."""
+        return self._compaction.run(limit)
+
+
+def _whole(row: TriggerRow, floors: dict[int, int | None]) -> TriggerRow:
+    """The row with what the floor of its group says made its own."""
+    return row if row.group_id is None else row.risen(floors[row.group_id])
+
+
+def _counted(row: TriggerRow, place: int, value: Decimal, at: datetime) -> TriggerRow:
+    """A trigger that may fire, after a value."""
+    if row.reach is None or place > row.reach:
+        return replace(row, state=TriggerState.ARMED, counted=0)
+    counted = row.counted + 1
+    if counted < row.confirmations:
+        return replace(row, state=TriggerState.CROSSED, counted=counted)
+    return replace(row, state=TriggerState.FIRED, counted=counted, group_id=None, fired_at=at, fired_value=value)
+
+
+_column = tables.triggers.c
+_of_subject = _column.subject == bindparam("subject")
+_armed = text(tables.ARMED)
+_FOUND = select(
+    union_all(
+        TriggerTable.query.where(
+            _of_subject, _armed, _column.direction == Direction.UP, _column.reach >= bindparam("up")
+        ),
+        TriggerTable.query.where(
+            _of_subject, _armed, _column.direction == Direction.DOWN, _column.reach >= bindparam("down")
+        ),
+        TriggerTable.query.where(_of_subject, text(tables.CROSSED)),
+    ).subquery()
+)
+"""What a value reaches by its own reach, and what was crossed before."""
+_OF_ORDER = TriggerTable.query.where(_column.id >= bindparam("first"), _column.id < bindparam("after")).order_by(
+    _column.id
+)
+
+
+@cache
+def _fired(limit: int) -> Select[Any]:
+    return TriggerTable.query.where(text(tables.FIRED)).order_by(_column.fired_at, _column.id).limit(limit)

@@ -1,0 +1,226 @@
+"""Triggers and their subjects as rows, and places: prices as integers that mean the same for both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Select, bindparam, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from sniperforge.domain.ids import TriggerId
+from sniperforge.domain.prices import price_from_key, price_key
+from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState
+from sniperforge.ports.triggers import TriggerView, WatchedSubject
+from sniperforge.storage import tables
+from sniperforge.storage.prepared import one_of, values_of
+from sniperforge.storage.repositories.base import Rows
+
+_IN_ONE_QUESTION = 500
+
+
+def place_of(direction: Direction, price: Decimal) -> int:
+    """The key of a price, negated for `UP`.
+
+    So for both directions the better of two values has the greater place, and so has the nearer of two levels; a value
+    is at or beyond a level when its place is no greater.
+    """
+    key = price_key(price)
+    return key if direction is Direction.DOWN else -key
+
+
+def price_at(direction: Direction, place: int) -> Decimal:
+    """The price with this place."""
+    return price_from_key(place if direction is Direction.DOWN else -place)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRow:
+    """A trigger as its row has it.
+
+    Attributes:
+        group_id: Of one that trails and is not FIRED (`triggers_trailing`).
+        peak: Place of the best value seen, of one that trails. The floor of its group may be better.
+        reach: Place of its level; of one that trails, of the level at its own peak. None when nothing can reach it.
+    """
+
+    id: TriggerId
+    subject: Subject
+    direction: Direction
+    confirmations: int
+    level: Decimal | None
+    trail_bps: int | None
+    trail_amount: Decimal | None
+    best: Decimal | None
+    added_at: datetime
+    state: TriggerState
+    counted: int
+    group_id: int | None
+    peak: int | None
+    reach: int | None
+    fired_at: datetime | None = None
+    fired_value: Decimal | None = None
+
+    @property
+    def trigger(self) -> Trigger:
+        """The trigger as it was added."""
+        return Trigger(
+            id=self.id,
+            subject=self.subject,
+            direction=self.direction,
+            confirmations=self.confirmations,
+            level=self.level,
+            trail_bps=self.trail_bps,
+            trail_amount=self.trail_amount,
+            best=self.best,
+        )
+
+    def risen(self, floor: int | None) -> TriggerRow:
+        """The same, the floor of its group made its own: `peak` and `reach` say all there is to say."""
+        if self.peak is None or floor is None or floor <= self.peak:
+            return self
+        return replace(self, peak=floor, reach=_reach(self.trigger, floor))
+
+    def view(self, floor: int | None) -> TriggerView:
+        """As everybody else sees it."""
+        whole = self.risen(floor)
+        return TriggerView(
+            trigger=self.trigger,
+            state=self.state,
+            counted=self.counted,
+            best=None if whole.peak is None else price_at(self.direction, whole.peak),
+            level=None if whole.reach is None else price_at(self.direction, whole.reach),
+            fired_at=self.fired_at,
+            fired_value=self.fired_value,
+        )
+
+
+def new_row(trigger: Trigger, group_id: int | None, at: datetime) -> TriggerRow:
+    """The row of a trigger that was just armed."""
+    peak = None if trigger.best is None else place_of(trigger.direction, trigger.best)
+    return TriggerRow(
+        id=trigger.id,
+        subject=trigger.subject,
+        direction=trigger.direction,
+        confirmations=trigger.confirmations,
+        level=trigger.level,
+        trail_bps=trigger.trail_bps,
+        trail_amount=trigger.trail_amount,
+        best=trigger.best,
+        added_at=at,
+        state=TriggerState.ARMED,
+        counted=0,
+        group_id=group_id,
+        peak=peak,
+        reach=_reach(trigger, peak),
+    )
+
+
+def _reach(trigger: Trigger, peak: int | None) -> int | None:
+    level = trigger.level_at(None if peak is None else price_at(trigger.direction, peak))
+    return None if level is None else place_of(trigger.direction, level)
+
+
+class TriggerTable(Rows[TriggerRow]):
+    """Triggers by their ids."""
+
+    table = tables.triggers
+    record = TriggerRow
+    _same = update(table).where(table.c.id == bindparam("of"))
+    _moving = ("state", "counted", "group_id", "peak", "reach", "fired_at", "fired_value")
+
+    def one(self, trigger: TriggerId) -> TriggerRow | None:
+        """The row, or None."""
+        return self._one(id=trigger)
+
+    def these(self, triggers: Collection[TriggerId]) -> tuple[TriggerRow, ...]:
+        """Those of these that are there; asked in chunks, because a statement holds only so many values."""
+        names = sorted(set(triggers))
+        chunks = (names[start : start + _IN_ONE_QUESTION] for start in range(0, len(names), _IN_ONE_QUESTION))
+        return tuple(row for chunk in chunks for row in self._asked(_these(len(chunk)), values_of("id", chunk)))
+
+    def ask(self, query: Select[Any], **values: Any) -> tuple[TriggerRow, ...]:
+        """What one of the statements of its users finds."""
+        return self._asked(query, values)
+
+    def add(self, rows: Sequence[TriggerRow]) -> None:
+        """Write new rows."""
+        self._insert(rows)
+
+    def write(self, rows: Sequence[TriggerRow]) -> None:
+        """Write what may change of these rows."""
+        if rows:
+            values = [{"of": row.id, **{name: getattr(row, name) for name in self._moving}} for row in rows]
+            self._transaction.write(self._same, values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubjectRow:
+    """A subject as its row has it: with how many of its triggers are not FIRED."""
+
+    name: Subject
+    watched: int
+    value: Decimal | None = None
+    print_number: int | None = None
+    seen_at: datetime | None = None
+    problem: str | None = None
+    problem_since: datetime | None = None
+
+
+class SubjectTable(Rows[SubjectRow]):
+    """Subjects. Whoever writes anything of their triggers holds their rows."""
+
+    table = tables.trigger_subjects
+    record = SubjectRow
+    _same = update(table).where(table.c.name == bindparam("of"))
+
+    def watched(self) -> tuple[WatchedSubject, ...]:
+        """Every subject with a trigger that is not FIRED, by name."""
+        return tuple(
+            WatchedSubject(
+                subject=row.name,
+                value=row.value,
+                print_number=row.print_number,
+                seen_at=row.seen_at,
+                problem=row.problem,
+                problem_since=row.problem_since,
+            )
+            for row in self._asked(_WATCHED, {})
+        )
+
+    def hold(self, name: Subject) -> SubjectRow | None:
+        """The subject, unchanged by others until this transaction ends."""
+        return self._locked(name=name)
+
+    def hold_all(self, names: Collection[Subject]) -> dict[Subject, SubjectRow]:
+        """Those of these that are there, in the order of their names."""
+        return {name: row for name in sorted(names) if (row := self.hold(name)) is not None}
+
+    def make(self, names: Collection[Subject]) -> None:
+        """Add those of these that are not there, in the order of their names."""
+        self._transaction.must_write()
+        for name in sorted(names):
+            self._transaction.write(_UNLESS_THERE[self._transaction.dialect], [{"name": name, "watched": 0}])
+
+    def write(self, row: SubjectRow) -> None:
+        """Write everything of a row that is held."""
+        self._transaction.write(self._same, [{"of": row.name, **self._values(row)}])
+
+
+@cache
+def _these(triggers: int) -> Select[Any]:
+    return TriggerTable.query.where(one_of(tables.triggers.c.id, "id", triggers))
+
+
+_WATCHED = SubjectTable.query.where(text("watched > 0")).order_by(tables.trigger_subjects.c.name)
+_UNLESS_THERE: Mapping[str, Any] = MappingProxyType(
+    {
+        "sqlite": sqlite.insert(tables.trigger_subjects).on_conflict_do_nothing(),
+        "postgresql": postgresql.insert(tables.trigger_subjects).on_conflict_do_nothing(),
+    }
+)
