@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sniperforge.cli import doctor_stack
+from sniperforge.cli import doctor_orders, doctor_stack
 from sniperforge.cli.common import open_services, print_json
 from sniperforge.cli.findings import Finding
 from sniperforge.domain.money import WSOL_MINT
@@ -160,4 +160,5 @@ _CHECKS: tuple[tuple[str, Callable[[Services], Iterator[Finding]]], ...] = (
     ("workers", doctor_stack.workers),
     ("beat", doctor_stack.beat),
     ("plans", doctor_stack.plans),
+    ("orders", doctor_orders.orders),
 )

@@ -73,6 +73,11 @@ class PlanLimits:
         """The budget of one bucket."""
         return self.main if bucket is Bucket.MAIN else self.execute
 
+    def of_lane(self, bucket: Bucket, lane: Lane, *, percent: int = 100) -> int:
+        """How many calls any window may hold after one of this lane, on this share of the budget."""
+        budget = max(1, self.of(bucket) * percent // 100)
+        return max(1, budget * LANE_SHARE_PERCENT[lane] // 100)
+
 
 PLANS: Mapping[JupiterPlan, PlanLimits] = {
     "keyless": PlanLimits(main=5, execute=200),
@@ -184,7 +189,8 @@ class RequestBudget:
             self._shared.disconnect()
 
     def _try(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket, calls: int) -> tuple[Permit | None, float]:
-        key, window_s, limit = self._key(bucket), self._limits.window_s, self._limit(percent, lane, bucket)
+        key, window_s = self._key(bucket), self._limits.window_s
+        limit = self._limits.of_lane(bucket, lane, percent=percent)
         calls = min(calls, limit)
         closed_until = ledger.closed_until(key)
         if closed_until is not None:
@@ -199,21 +205,17 @@ class RequestBudget:
         return None, ledger.opens_at(key, limit - calls + 1, window_s)
 
     def _forecast(self, ledger: Ledger, percent: int, lane: Lane, bucket: Bucket, calls: int) -> float:
-        key, window_s, limit = self._key(bucket), self._limits.window_s, self._limit(percent, lane, bucket)
+        key, window_s = self._key(bucket), self._limits.window_s
+        limit = self._limits.of_lane(bucket, lane, percent=percent)
         closed_s = max(0.0, (ledger.closed_until(key) or 0.0) - self._now())
         left_for_later = max(0, calls - (limit - ledger.used(key, limit, window_s)))
         return closed_s + -(-left_for_later // limit) * window_s
 
     def _left(self, ledger: Ledger, percent: int, bucket: Bucket) -> tuple[int, int]:
-        key, limit = self._key(bucket), self._limit(percent, Lane.EXIT, bucket)
+        key, limit = self._key(bucket), self._limits.of_lane(bucket, Lane.EXIT, percent=percent)
         if (ledger.closed_until(key) or 0.0) > self._now():
             return 0, limit
         return limit - ledger.used(key, limit, self._limits.window_s), limit
-
-    def _limit(self, percent: int, lane: Lane, bucket: Bucket) -> int:
-        """How many calls of this lane the window may hold."""
-        budget = max(1, self._limits.of(bucket) * percent // 100)
-        return max(1, budget * LANE_SHARE_PERCENT[lane] // 100)
 
     def _on_ledger(self, use: Callable[[Ledger, int], _Result]) -> _Result:
         """Run `use` on the shared ledger; while Redis is away, on our own with the smaller share."""
