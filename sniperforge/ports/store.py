@@ -42,8 +42,8 @@ from sniperforge.ports.records import (
     ReservationKind,
     SystemState,
     WalletRecord,
-from sniperforge.ports.triggers import Triggers
 )
+from sniperforge.ports.triggers import Triggers
 
 INTENT_CHANGES = frozenset(
     {
@@ -602,15 +602,15 @@ class Books(Protocol):
     def orders(self) -> Orders:
         """What waits for the market."""
         ...
-    @property
-    def triggers(self) -> Triggers:
-        """What the market has to reach."""
-        ...
-
 
     @property
     def price_samples(self) -> PriceSamples:
         """Prices of a while ago."""
+        ...
+
+    @property
+    def triggers(self) -> Triggers:
+        """What the market has to reach."""
         ...
 
 

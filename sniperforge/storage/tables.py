@@ -76,13 +76,14 @@ LEG_TO_FIRE_AGAIN = f"{LEG_OF_OPEN_ORDER} AND state = '{LegState.WAITING.value}'
 LEG_TO_WAKE = f"{LEG_OF_OPEN_ORDER} AND state = '{LegState.DORMANT.value}' AND active_from IS NOT NULL"
 """What listings of orders look for, as SQL: of indexes and of queries, to the letter, so that they are used."""
 
-
 ARMED = f"state = '{TriggerState.ARMED.value}'"
 CROSSED = f"state = '{TriggerState.CROSSED.value}'"
 FIRED = f"state = '{TriggerState.FIRED.value}'"
 ARMED_BPS = f"{ARMED} AND trail_bps IS NOT NULL"
 ARMED_AMOUNT = f"{ARMED} AND trail_amount IS NOT NULL"
 """What ticks look for, in the same way."""
+
+
 def _string(name: str, *more: Any, null: bool = False, **options: Any) -> Column[Any]:
     return Column(name, Text, *more, nullable=null, **options)
 

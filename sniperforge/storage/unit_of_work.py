@@ -23,8 +23,8 @@ from sniperforge.storage.repositories.orders import SqlOrders
 from sniperforge.storage.repositories.plans import SqlOccurrences, SqlPlans
 from sniperforge.storage.repositories.price_samples import SqlPriceSamples
 from sniperforge.storage.repositories.trades import SqlAttempts, SqlFills, SqlIntents, SqlReservations
-
 from sniperforge.storage.repositories.triggers import SqlTriggers
+
 
 class SqlBooks:
     """`ports.store.Books` as one database transaction sees them."""
@@ -46,8 +46,8 @@ class SqlBooks:
         self.occurrences = SqlOccurrences(transaction)
         self.orders = SqlOrders(transaction)
         self.price_samples = SqlPriceSamples(transaction)
-
         self.triggers = SqlTriggers(transaction)
+
 
 class SqlStore:
     """`ports.store.Store` on SQLite or PostgreSQL. Safe to share between threads, not across a fork.

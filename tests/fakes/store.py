@@ -60,8 +60,8 @@ from sniperforge.ports.store import (
 )
 from tests.fakes.store_orders import FakeOrders, FakePriceSamples
 from tests.fakes.store_plans import FakeOccurrences, FakePlans
-from tests.fakes.store_triggers import FakeTriggers
 from tests.fakes.store_tables import Data, Part, Table, Transaction
+from tests.fakes.store_triggers import FakeTriggers
 
 
 class FakeIntents(Part):
@@ -485,7 +485,6 @@ class FakeBooks:
         self.attempts = FakeAttempts(transaction)
         self.reservations = FakeReservations(transaction)
         self.fills = FakeFills(transaction)
-        self.triggers = FakeTriggers(transaction)
         self.ledger = FakeLedger(transaction)
         self.positions = FakePositions(transaction)
         self.nonces = FakeNonces(transaction)
@@ -498,6 +497,7 @@ class FakeBooks:
         self.occurrences = FakeOccurrences(transaction)
         self.orders = FakeOrders(transaction)
         self.price_samples = FakePriceSamples(transaction)
+        self.triggers = FakeTriggers(transaction)
 
 
 class FakeStore:
