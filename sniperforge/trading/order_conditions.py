@@ -65,7 +65,9 @@ def _problems_of(crossing: Crossing) -> Iterator[str]:
         except InvalidInputError as error:
             yield f"{told}: {error.what}"
         return
-    if level <= 0:
+    if not level.is_finite():
+        yield f"{told}: that is no number"
+    elif level <= 0:
         how = "never" if crossing.direction is Direction.DOWN else "always"
         yield f"{told}: that is {how} so, since no price falls by more than 100 %"
     if not SHORTEST_LOOKBACK_S <= watched.lookback_s <= LONGEST_LOOKBACK_S:

@@ -27,7 +27,7 @@ from sniperforge.domain.order import (
 )
 from sniperforge.domain.prices import MAX_PRICE
 from sniperforge.domain.trigger import Direction, Subject
-from sniperforge.errors import InvalidInputError
+from sniperforge.errors import InvalidInputError, PriceUnavailableError
 from sniperforge.trading.executor_policy import ExecutorPolicy
 from sniperforge.trading.order_terms import OrderTerms, Side
 
@@ -63,7 +63,7 @@ def order_of(order_id: OrderId, terms: OrderTerms, now: datetime) -> Order:
 
 
 def legs_of(
-    order_id: OrderId, terms: OrderTerms, policy: ExecutorPolicy, *, price: Decimal, now: datetime
+    order_id: OrderId, terms: OrderTerms, policy: ExecutorPolicy, *, price: Decimal | None, now: datetime
 ) -> tuple[Leg, ...]:
     """The legs of an order with these terms, which `terms_problems` found nothing wrong with.
 
@@ -71,8 +71,11 @@ def legs_of(
         order_id: Of the order.
         terms: What is wanted.
         policy: Has the default caps.
-        price: Of the token now: from which side a bracket's entry is reached.
+        price: Of the token now, from which side a bracket's entry is reached; nothing else needs it.
         now: The time.
+
+    Raises:
+        PriceUnavailableError: It needs that price.
     """
     build = _Builder(order_id, terms, policy, now)
     subject = Subject(terms.base_mint)
@@ -82,7 +85,7 @@ def legs_of(
     if terms.kind is OrderKind.TRAILING_STOP:
         rule = Trail(
             subject=subject,
-            direction=_direction(terms.side, is_stop=True),
+            direction=direction_of(terms.side, is_stop=True),
             bps=terms.trail_bps,
             amount=terms.trail_amount,
             activation=terms.activation,
@@ -91,7 +94,7 @@ def legs_of(
     if terms.kind in (OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT):
         is_stop = terms.kind is OrderKind.STOP_LOSS
         return (build.at(LegName.MAIN, terms.side, _given(terms, "trigger"), is_stop=is_stop),)
-    exits = Side.SELL if terms.kind is OrderKind.BRACKET else terms.side
+    exits = exit_side(terms)
     pair = (
         build.at(LegName.STOP, exits, _given(terms, "stop_loss"), is_stop=True),
         build.at(LegName.TAKE, exits, _given(terms, "take_profit"), is_stop=False),
@@ -112,7 +115,7 @@ class _Builder:
 
     def at(self, name: LegName, side: Side, level: Decimal, *, is_stop: bool) -> Leg:
         """A leg that waits for one price."""
-        direction = _direction(side, is_stop=is_stop)
+        direction = direction_of(side, is_stop=is_stop)
         rule = Crossing(subject=Subject(self._terms.base_mint), direction=direction, level=level)
         usual = STOP_CONFIRMATIONS if is_stop else PROFIT_CONFIRMATIONS
         return self.leg(name, side, rule, usual, is_stop=is_stop)
@@ -197,14 +200,22 @@ def waits_for_nothing(rule: Rule) -> bool:
     return isinstance(rule, Crossing) and rule.level == AT_ONCE and rule.direction is Direction.DOWN
 
 
-def _direction(side: Side, *, is_stop: bool) -> Direction:
+def exit_side(terms: OrderTerms) -> Side:
+    """What the pair of an OCO or a bracket does."""
+    return Side.SELL if terms.kind is OrderKind.BRACKET else terms.side
+
+
+def direction_of(side: Side, *, is_stop: bool) -> Direction:
+    """From where the price reaches a stop, or a take-profit, that sells or buys."""
     return Direction.DOWN if is_stop == (side is Side.SELL) else Direction.UP
 
 
-def _entry(subject: Subject, entry: Decimal | None, price: Decimal) -> Crossing:
+def _entry(subject: Subject, entry: Decimal | None, price: Decimal | None) -> Crossing:
     """An entry below the market waits for a fall, one above it for a rise."""
     if entry is None:
         return Crossing(subject=subject, direction=Direction.DOWN, level=AT_ONCE)
+    if price is None:
+        raise PriceUnavailableError("there is no price of it now", subject=subject)
     return Crossing(subject=subject, direction=Direction.DOWN if entry <= price else Direction.UP, level=entry)
 
 

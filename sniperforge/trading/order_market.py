@@ -9,17 +9,14 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sniperforge.domain.money import Mint, format_units
-from sniperforge.domain.order import AmountKind, Condition, Crossing, Leg, LegName, OrderKind, Trail
+from sniperforge.domain.order import AmountKind, Condition, Crossing, Leg, LegName, OrderKind
 from sniperforge.domain.trigger import TRAIL_BPS_LEAST, TRAIL_BPS_MOST, Direction, Subject, is_crossed, trail_level
-from sniperforge.trading.order_legs import waits_for_nothing
-from sniperforge.trading.order_terms import WHOLE_BPS, OrderTerms, Problem, Side
+from sniperforge.ports.triggers import kind_of_problem
+from sniperforge.trading.order_legs import direction_of, exit_side, waits_for_nothing
+from sniperforge.trading.order_terms import WHOLE_BPS, OrderTerms, Problem, Side, usable_prices
 
-_FIELDS = {
-    LegName.MAIN: "trigger",
-    LegName.ENTRY: "entry",
-    LegName.STOP: "stop_loss",
-    LegName.TAKE: "take_profit",
-}
+TOO_EARLY = "too early"
+"""The kind of problem that `price_watch` has with a change over a time for which no price was kept yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +25,15 @@ class Market:
 
     Attributes:
         values: What is watched, as it is now.
-        missing: Why a subject has no value, in words.
+        missing: Why a subject has no value: `KIND: WORDS`.
+        watched: Everything that this and all other orders watch.
         free_raw: What the wallet holds of the token and has not promised elsewhere, in base units.
         decimals: Digits after the point, of both tokens.
     """
 
     values: Mapping[Subject, Decimal]
     missing: Mapping[Subject, str]
+    watched: tuple[Subject, ...]
     free_raw: int
     decimals: Mapping[Mint, int]
 
@@ -70,20 +69,19 @@ def watched_subjects(terms: OrderTerms) -> tuple[Subject, ...]:
     return tuple(dict.fromkeys(subjects))
 
 
-def market_problems(terms: OrderTerms, legs: Sequence[Leg], market: Market) -> list[Problem]:
-    """Everything that keeps these legs from being placed now.
+def market_problems(terms: OrderTerms, market: Market) -> list[Problem]:
+    """Everything that keeps an order with these terms from being placed now.
 
     Args:
-        terms: What is wanted; nothing is wrong with it by itself.
-        legs: The legs it makes; none where a price is missing that they need.
+        terms: What is wanted. What is wrong with it by itself is no reason to leave anything out here.
         market: The world as it is.
     """
-    problems = [_unpriced(terms, subject, why) for subject, why in market.missing.items()]
-    for leg in legs:
-        problems += _wrong_trail(leg, market)
-        if not terms.force:
-            problems += _fires_at_once(terms, leg, market)
-    return problems + list(_more_than_held(terms, market))
+    return [
+        *unpriced(terms, market),
+        *_wrong_trail(terms, market),
+        *_fires_at_once(terms, market),
+        *_more_than_held(terms, market),
+    ]
 
 
 def level_now(leg: Leg, values: Mapping[Subject, Decimal]) -> tuple[Crossing, ...]:
@@ -107,43 +105,62 @@ def distances(legs: Sequence[Leg], values: Mapping[Subject, Decimal]) -> tuple[D
         for leg in legs
         if not waits_for_nothing(leg.rule)
         for crossing in level_now(leg, values)
+        if crossing.subject in values
     )
 
 
 def holds_already(leg: Leg, values: Mapping[Subject, Decimal]) -> bool:
     """Whether a conditional leg, or the activation of a trail, is fulfilled as things stand."""
-    held = [is_crossed(one.direction, values[one.subject], one.level) for one in level_now(leg, values)]
+    held = [
+        one.subject in values and is_crossed(one.direction, values[one.subject], one.level)
+        for one in level_now(leg, values)
+    ]
     return all(held) if isinstance(leg.rule, Condition) and leg.rule.needs_all else any(held)
 
 
-def _unpriced(terms: OrderTerms, subject: Subject, why: str) -> Problem:
-    is_condition = any(subject == one.subject for one in terms.conditions)
-    field = "conditions" if is_condition else "quote_mint" if subject == Subject(terms.quote_mint) else "base_mint"
-    return Problem(field, f"{subject} has no price now, so nobody could tell when to act: {why}")
+def unpriced(terms: OrderTerms, market: Market) -> list[Problem]:
+    """What is watched and has no price. One that is only not known for long enough yet will have one."""
+    problems = []
+    for subject, why in market.missing.items():
+        if kind_of_problem(why) == TOO_EARLY:
+            continue
+        is_condition = any(subject == one.subject for one in terms.conditions)
+        is_quote = subject == Subject(terms.quote_mint)
+        field = "conditions" if is_condition else "quote_mint" if is_quote else "base_mint"
+        problems.append(Problem(field, f"{subject} has no price now, so nobody could tell when to act ({why})"))
+    return problems
 
 
-def _wrong_trail(leg: Leg, market: Market) -> Iterator[Problem]:
-    rule = leg.rule
-    if not isinstance(rule, Trail) or rule.amount is None:
+def _wrong_trail(terms: OrderTerms, market: Market) -> Iterator[Problem]:
+    prices = usable_prices(terms)
+    amount, reference = (
+        prices.get("trail_amount"),
+        prices.get("activation", market.values.get(Subject(terms.base_mint))),
+    )
+    if amount is None or reference is None:
         return
-    reference = rule.activation or market.values[rule.subject]
-    bps = Fraction(rule.amount) / Fraction(reference) * WHOLE_BPS
+    bps = Fraction(amount) / Fraction(reference) * WHOLE_BPS
     if not TRAIL_BPS_LEAST <= bps <= TRAIL_BPS_MOST:
-        share = (rule.amount / reference * 100).quantize(Decimal("0.001"))
-        yield Problem("trail_amount", f"{rule.amount:f} is {share} % of {reference:f}, not within 0.01 % to 90 %")
+        share = (amount / reference * 100).quantize(Decimal("0.001"))
+        yield Problem("trail_amount", f"{amount:f} is {share} % of {reference:f}, not within 0.01 % to 90 %")
 
 
-def _fires_at_once(terms: OrderTerms, leg: Leg, market: Market) -> Iterator[Problem]:
-    """Levels that the market has reached already: nobody means a stop above the market."""
-    rule = leg.rule
-    if not isinstance(rule, Crossing) or leg.name is LegName.ENTRY:
+def _fires_at_once(terms: OrderTerms, market: Market) -> Iterator[Problem]:
+    """Prices that the market has reached already: nobody means a stop above the market."""
+    now = market.values.get(Subject(terms.base_mint))
+    if now is None or terms.force or terms.kind is OrderKind.CONDITIONAL:
         return
     if terms.kind is OrderKind.BRACKET and terms.entry is not None:
         return  # its exits begin at the entry, against which they were held
-    now = market.values[rule.subject]
-    if is_crossed(rule.direction, now, rule.level):
-        side = "below" if rule.direction is Direction.DOWN else "above"
-        yield Problem(_FIELDS[leg.name], f"{rule.level:f} is not {side} the market ({now:f}): it would fire at once")
+    side = exit_side(terms)
+    is_stop = {"trigger": terms.kind is OrderKind.STOP_LOSS, "stop_loss": True, "take_profit": False}
+    for field, level in usable_prices(terms).items():
+        if field not in is_stop:
+            continue
+        direction = direction_of(side, is_stop=is_stop[field])
+        if is_crossed(direction, now, level):
+            where = "below" if direction is Direction.DOWN else "above"
+            yield Problem(field, f"{level:f} is not {where} the market ({now:f}): it would fire at once, unless forced")
 
 
 def _more_than_held(terms: OrderTerms, market: Market) -> Iterator[Problem]:

@@ -172,23 +172,28 @@ def _wrong_fields(terms: OrderTerms) -> Iterator[Problem]:
             yield Problem(field, f"a {kind} order does not have it: it has {usual}")
 
 
+def usable_prices(terms: OrderTerms) -> dict[str, Decimal]:
+    """Prices by field: those that orders of its kind have, and that are prices."""
+    allowed = _NEEDED[terms.kind] | _ALLOWED.get(terms.kind, frozenset())
+    given = {field: getattr(terms, field) for field in _PRICES if field in allowed}
+    return {field: price for field, price in given.items() if price is not None and _is_price(price)}
+
+
 def _wrong_prices(terms: OrderTerms) -> Iterator[Problem]:
-    usable = {}
     for field in _PRICES:
         price: Decimal | None = getattr(terms, field)
-        if price is None:
-            continue
-        try:
-            price_key(price)
-        except InvalidInputError:
-            yield Problem(
-                field,
-                f"{price} is no price: give dollars between {MIN_PRICE} and {MAX_PRICE}, "
-                f"with at most {SIGNIFICANT_DIGITS} digits",
-            )
-        else:
-            usable[field] = price
-    yield from _contradictions(terms, usable)
+        if price is not None and not _is_price(price):
+            bounds = f"give dollars between {MIN_PRICE} and {MAX_PRICE}, with at most {SIGNIFICANT_DIGITS} digits"
+            yield Problem(field, f"{price} is no price: {bounds}")
+    yield from _contradictions(terms, usable_prices(terms))
+
+
+def _is_price(price: Decimal) -> bool:
+    try:
+        price_key(price)
+    except InvalidInputError:
+        return False
+    return True
 
 
 def _contradictions(terms: OrderTerms, prices: dict[str, Decimal]) -> Iterator[Problem]:
