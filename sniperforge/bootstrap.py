@@ -13,6 +13,7 @@ from sniperforge.shared.clock import SystemClock
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from sniperforge.domain.risk import RiskLimits
     from sniperforge.infrastructure.invariants import InvariantChecker
     from sniperforge.infrastructure.paper_invariants import PaperInvariantChecker
     from sniperforge.ports.codec import TransactionCodec
@@ -259,7 +260,7 @@ class Services:
         from sniperforge.domain.money import Address
         from sniperforge.domain.transaction import SYSTEM_PROGRAM
         from sniperforge.trading.executor_policy import ExecutorPolicy
-        from sniperforge.trading.spend_limits import SpendLimits
+        from sniperforge.trading.protections import Protections
 
         settings = self.settings
         return ExecutorPolicy(
@@ -275,10 +276,35 @@ class Services:
             lease=timedelta(seconds=settings.lease_s),
             large_trade_usd=settings.large_trade_usd,
             has_second_node=len(settings.effective_rpc_urls) > 1,
-            spend_limits=SpendLimits(
-                per_trade_usd=settings.max_spend_per_trade_usd, per_day_usd=settings.max_spend_per_day_usd
-            ),
+            protections=Protections(self._risk_limits),
             path=SendPath.PAPER if self.on_paper else SendPath.MANAGED,
+        )
+
+    @property
+    def _risk_limits(self) -> RiskLimits:
+        from datetime import time, timedelta
+
+        from sniperforge.domain.money import Mint
+        from sniperforge.domain.risk import RiskLimits
+
+        settings, cooldown_s = self.settings, self.settings.risk_token_cooldown_s
+        return RiskLimits(
+            spend_per_trade_usd=settings.max_spend_per_trade_usd,
+            spend_per_day_usd=settings.max_spend_per_day_usd,
+            loss_per_day_usd=settings.max_loss_per_day_usd,
+            drawdown_usd=settings.max_drawdown_usd,
+            drawdown_over=timedelta(days=settings.risk_drawdown_days),
+            fees_per_day_usd=settings.max_fees_per_day_usd,
+            exposure_per_token_usd=settings.max_exposure_per_token_usd,
+            exposure_usd=settings.max_exposure_usd,
+            cash=frozenset(map(Mint, settings.risk_cash_tokens)),
+            pause_after_stops=settings.risk_pause_after_stops,
+            pause_after_failures=settings.risk_pause_after_failures,
+            pause_after_divergences=settings.risk_pause_after_divergences,
+            window=timedelta(seconds=settings.risk_window_s),
+            pause=timedelta(seconds=settings.risk_pause_s),
+            token_cooldown=None if cooldown_s is None else timedelta(seconds=cooldown_s),
+            day_starts_at=time.fromisoformat(settings.risk_day_starts_at),
         )
 
     def executor(self, *, owner: str, watch: Watch | None = None) -> Executor:

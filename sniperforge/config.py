@@ -12,6 +12,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -48,6 +49,10 @@ JupiterPlan = Literal["keyless", "free", "developer", "launch", "pro"]
 
 BUSY_ADDRESS = "JUP6LkbZbjS1jKKwapdHNy74zcZ3tLUZoi5QNyVTaV4"
 """Jupiter's aggregator is named by transactions of nearly every block: a source of controls for proofs of death."""
+
+
+CASH_MINTS = ("EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v", "Es9vMFrzaCERmJfrF4H2FYD4KCoNkY11McCe8BenwNYB")
+"""USDC and USDT."""
 
 
 class NetworkDefaults(BaseModel):
@@ -215,6 +220,55 @@ class Settings(BaseSettings):
     max_spend_per_day_usd: int | None = Field(
         None, ge=1, description="Most that all entries of 24 hours may spend together, in dollars. Needed on mainnet."
     )
+    max_loss_per_day_usd: int | None = Field(
+        None,
+        ge=1,
+        description="Entries stop when exits and fees since `risk_day_starts_at` lost so much, in dollars.",
+    )
+    max_fees_per_day_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Entries stop when fees, tips and rent since `risk_day_starts_at` come to so much, in dollars.",
+    )
+    risk_day_starts_at: str = Field(
+        "00:00",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="Time of day (UTC) at which losses and fees of a day are counted anew.",
+    )
+    max_drawdown_usd: int | None = Field(
+        None,
+        ge=1,
+        description="Entries stop when results fell so far from their highest point, in dollars.",
+    )
+    risk_drawdown_days: int = Field(
+        30, ge=1, le=366, description="How many days back that highest point is looked for."
+    )
+    max_exposure_per_token_usd: int | None = Field(
+        None,
+        ge=1,
+        description="Most that may be held of one token, at cost, this entry and those under way included, in dollars.",
+    )
+    max_exposure_usd: int | None = Field(None, ge=1, description="The same of all tokens together, in dollars.")
+    risk_cash_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+        CASH_MINTS, description="Mints that are money: holding them is no exposure. Default: USDC and USDT."
+    )
+    risk_pause_after_stops: int | None = Field(
+        None, ge=1, description="So many stops filled within `risk_window_s` pause entries for `risk_pause_s`."
+    )
+    risk_pause_after_failures: int | None = Field(
+        None, ge=1, description="So many entries that fail in a row pause entries for `risk_pause_s`."
+    )
+    risk_pause_after_divergences: int | None = Field(
+        None,
+        ge=1,
+        description="So many trades set back by contradicting prices within `risk_window_s` pause entries, too.",
+    )
+    risk_window_s: int = Field(3_600, ge=1, description="Within which stops and divergences are counted, in seconds.")
+    risk_pause_s: int = Field(3_600, ge=1, description="How long entries pause after the last of them, in seconds.")
+    risk_token_cooldown_s: int | None = Field(
+        None, ge=1, description="For so long after an exit from a token it is not bought again, in seconds."
+    )
     lease_s: int = Field(30, ge=1, description="How long one worker has a trade to itself before another may look.")
     large_trade_usd: int = Field(
         10_000, ge=0, description="From this value on a second node must agree before a transaction is called dead."
@@ -260,7 +314,7 @@ class Settings(BaseSettings):
             TomlConfigSettingsSource(settings_cls, toml_file=home / STACK_NAME),
         )
 
-    @field_validator("rpc_urls", "allow_tokens", mode="before")
+    @field_validator("rpc_urls", "allow_tokens", "risk_cash_tokens", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

@@ -24,7 +24,7 @@ SniperForgeError
 |   +-- PreflightFailedError      a node simulated this transaction and did not forward it
 |   +-- ExchangeRejectedError     Jupiter refuses this request as it stands
 |   +-- GuardRefusedError         a transaction breaks a rule; it was not signed
-|   +-- SpendLimitError           a limit of the settings leaves no room for this entry
+|   +-- RiskDeniedError           protections leave no room for this entry
 |   +-- AuthenticationError       a key or password is wrong; stop and tell a person
 |   +-- TokenError                unknown, ambiguous, or dangerous token
 |   +-- WalletError               keystore missing, damaged, locked, or open to others
@@ -76,6 +76,11 @@ class SniperForgeError(Exception):
         if self.fix:
             text = f"{text}. {self.fix}"
         return f"{text} [request {self.request_id}]" if self.request_id else text
+
+    @property
+    def reason_code(self) -> str:
+        """What the books call it as the reason why a trade waits or ended."""
+        return type(self).__name__
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {"subject": self.subject, "fix": self.fix, "request_id": self.request_id, **self.details}
@@ -201,8 +206,24 @@ class GuardRefusedError(TerminalError):
         return tuple(self.details.get("rules", ()))
 
 
-class SpendLimitError(TerminalError):
-    """A limit on what may be spent leaves no room for this entry; `subject` names the setting."""
+class RiskDeniedError(TerminalError):
+    """Protections leave no room for this entry; `subject` names the first rule, which is the setting of its limit."""
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Names of all the rules that deny it."""
+        return tuple(self.details.get("rules", ()))
+
+    @property
+    def until(self) -> datetime | None:
+        """From when all of them would allow it again if nothing else happens; None when time does not heal it."""
+        value = self.details.get("until")
+        return value if isinstance(value, datetime) else None
+
+    @property
+    def reason_code(self) -> str:
+        """The first rule's name."""
+        return self.subject
 
 
 class AuthenticationError(TerminalError):

@@ -287,6 +287,9 @@ class Fill:
     """What one landed transaction did to our accounts, read from its own pre and post balances.
 
     SOL and wSOL are one asset under `WSOL_MINT`. Fee, tip and rent are lines of their own.
+
+    Attributes:
+        result_usd: Of an exit: what it brought, by the positions as they were when it was booked (`domain.risk`).
     """
 
     signature: Signature
@@ -306,3 +309,4 @@ class Fill:
     rent_returned_lamports: int
     booked_at: datetime
     finalized_at: datetime | None = None
+    result_usd: Decimal | None = None

@@ -274,7 +274,7 @@ def _fees_per_day(limits: RiskLimits, facts: RiskFacts, _: ProposedTrade) -> Use
         return None
     day, because = limits.day_of(facts.now), None
     if facts.fees_usd >= most:
-        paid = f"{_cents(facts.fees_usd)} USD of fees, tips and rent were paid since {_clock(day)}"
+        paid = f"{facts.fees_usd:.4f} USD of fees, tips and rent were paid since {_clock(day)}"
         because = f"{paid}, and entries stop at {most}"
     return _use(Rule.FEES_PER_DAY, most, facts.fees_usd, because, day + DAY)
 

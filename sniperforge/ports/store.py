@@ -18,7 +18,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Protocol
 
 from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
@@ -43,6 +42,7 @@ from sniperforge.ports.records import (
     SystemState,
     WalletRecord,
 )
+from sniperforge.ports.risk import RiskRecords
 from sniperforge.ports.triggers import Triggers
 
 INTENT_CHANGES = frozenset(
@@ -85,9 +85,10 @@ FILL_CHANGES = frozenset(
         "rent_paid_lamports",
         "rent_returned_lamports",
         "finalized_at",
+        "result_usd",
     }
 )
-"""Fields of a fill that a later, finalized reading may correct."""
+"""Fields of a fill that a later, finalized reading may correct, or another fill before it that did not stand."""
 
 NONCE_CHANGES = frozenset({"value", "value_slot", "leased_intent_id"})
 """Fields of a nonce account that may change besides its state."""
@@ -209,13 +210,6 @@ class Attempts(Protocol):
 
     def live(self, limit: int) -> tuple[Attempt, ...]:
         """Attempts that may still change what the chain says, oldest first."""
-        ...
-
-    def spent_on_entries_usd(self, *, since: datetime) -> Decimal:
-        """What entries signed at `since` or later give, in dollars as they were valued then.
-
-        Those that are proven dead, or landed with an error, gave nothing.
-        """
         ...
 
     def watched(self, now: datetime, limit: int) -> tuple[Attempt, ...]:
@@ -606,6 +600,11 @@ class Books(Protocol):
     @property
     def price_samples(self) -> PriceSamples:
         """Prices of a while ago."""
+        ...
+
+    @property
+    def risk(self) -> RiskRecords:
+        """What protections ask for."""
         ...
 
     @property

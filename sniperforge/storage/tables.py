@@ -43,6 +43,7 @@ from sniperforge.ports.records import (
     TradingMode,
     WrapMode,
 )
+from sniperforge.ports.risk import PRICE_DIVERGED
 from sniperforge.storage.order_types import AmountJson, RuleJson
 from sniperforge.storage.types import (
     Bytes,
@@ -82,6 +83,14 @@ FIRED = f"state = '{TriggerState.FIRED.value}'"
 ARMED_BPS = f"{ARMED} AND trail_bps IS NOT NULL"
 ARMED_AMOUNT = f"{ARMED} AND trail_amount IS NOT NULL"
 """What ticks look for, in the same way."""
+
+
+ENDED_ENTRY = "effect = 'entry' AND kind = 'trade' AND state IN ('filled', 'failed')"
+REVERTED = f"state = '{AttemptState.REVERTED.value}'"
+EXITED = "result_usd IS NOT NULL"
+HELD = "raw > 0"
+DIVERGED = f"kind = '{PRICE_DIVERGED}'"
+"""What protections look for, in the same way."""
 
 
 def _string(name: str, *more: Any, null: bool = False, **options: Any) -> Column[Any]:
@@ -186,6 +195,7 @@ trade_intents = _table(
     UniqueConstraint("plan_id", "occurrence"),
     Index(None, "state", "next_attempt_at"),
     Index(None, "created_at"),
+    _partial("ix_trade_intents_ended_entries", "created_at", where=ENDED_ENTRY),
 )
 
 attempts = _table(
@@ -237,6 +247,7 @@ attempts = _table(
     Index(None, "created_at"),
     _partial("uq_attempts_one_live", "intent_id", where=f"nonce_account IS NULL AND {LIVE}", unique=True),
     _partial("ix_attempts_live", "created_at", where=LIVE),
+    _partial("ix_attempts_reverted", "created_at", where=REVERTED),
     _partial("ix_attempts_watched", "watch_until", where="state = 'expired' AND watch_until IS NOT NULL"),
 )
 
@@ -272,7 +283,9 @@ fills = _table(
     _whole("rent_returned_lamports"),
     _time("booked_at"),
     _time("finalized_at", null=True),
+    Column("result_usd", ExactDecimal),
     _partial("ix_fills_provisional", "booked_at", where="state = 'provisional'"),
+    _partial("ix_fills_exits", "booked_at", where=EXITED),
 )
 
 ledger_entries = _table(
@@ -302,6 +315,7 @@ positions = _table(
     Column("realised_usd", ExactDecimal, nullable=False),
     _whole("version"),
     PrimaryKeyConstraint("wallet", "mint"),
+    _partial("ix_positions_held", "mint", where=HELD),
 )
 
 nonce_accounts = _table(
@@ -351,6 +365,7 @@ events = _table(
     _string("intent_id", null=True, index=True),
     _string("attempt_id", null=True),
     Column("facts", Json, nullable=False),
+    _partial("ix_events_diverged", "at", where=DIVERGED),
 )
 
 strategy_plans = _table(

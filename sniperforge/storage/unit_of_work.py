@@ -22,6 +22,7 @@ from sniperforge.storage.repositories.control import (
 from sniperforge.storage.repositories.orders import SqlOrders
 from sniperforge.storage.repositories.plans import SqlOccurrences, SqlPlans
 from sniperforge.storage.repositories.price_samples import SqlPriceSamples
+from sniperforge.storage.repositories.risk import SqlRiskRecords
 from sniperforge.storage.repositories.trades import SqlAttempts, SqlFills, SqlIntents, SqlReservations
 from sniperforge.storage.repositories.triggers import SqlTriggers
 
@@ -47,6 +48,7 @@ class SqlBooks:
         self.orders = SqlOrders(transaction)
         self.price_samples = SqlPriceSamples(transaction)
         self.triggers = SqlTriggers(transaction)
+        self.risk = SqlRiskRecords(transaction)
 
 
 class SqlStore:

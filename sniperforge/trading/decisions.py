@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sniperforge.domain.ids import intent_id
 from sniperforge.domain.intent import ExposureEffect, IntentKind, IntentState, TradeIntent
 from sniperforge.domain.money import Mint, checked_raw
+from sniperforge.domain.risk import ProposedTrade
 from sniperforge.errors import ConflictError, InvalidInputError
 from sniperforge.ports.records import Event, Severity
 from sniperforge.ports.store import Books
@@ -46,6 +47,7 @@ def write_decision(
     Raises:
         ConflictError: This key was decided with other terms.
         InvalidInputError: The books do not know the wallet.
+        RiskDeniedError: Protections deny it.
     """
     known = books.intents.get_by_key(request.key)
     if known is not None:
@@ -56,6 +58,8 @@ def write_decision(
         raise InvalidInputError(
             "the books do not know this wallet", subject=request.wallet, fix="Run `sniperforge reconcile` first"
         )
+    trade = ProposedTrade(effect=request.effect, token=request.output_mint)
+    policy.protections.require_room(books, trade, now)
     intent = _intent(request, policy, now, books.system.get().epoch)
     books.intents.add(intent)
     books.events.add(

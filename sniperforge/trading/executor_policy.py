@@ -10,7 +10,7 @@ from enum import StrEnum
 from sniperforge.domain.ids import IntentKey
 from sniperforge.domain.intent import ExposureEffect, SendPath, TradeIntent
 from sniperforge.domain.money import Address, Mint
-from sniperforge.trading.spend_limits import NO_SPEND_LIMITS, SpendLimits
+from sniperforge.trading.protections import NO_PROTECTIONS, Protections
 
 BLOCKHASH_LIFE_BLOCKS = 150
 """Blocks for which a blockhash is accepted (`MAX_PROCESSING_AGE`; unchanged by this year's shorter slots)."""
@@ -41,7 +41,7 @@ class ExecutorPolicy:
         large_trade_usd: From this value on a second node must agree that a transaction is dead.
         has_second_node: Whether one is configured.
         path: How trades decided under this policy are carried out.
-        spend_limits: What entries may spend.
+        protections: What holds entries back.
         excluded_routers: Routers whose orders cannot be signed: their id is not ours, or they cannot be read.
     """
 
@@ -63,7 +63,7 @@ class ExecutorPolicy:
     repost_for: timedelta = timedelta(minutes=2)
     watch_for: timedelta = timedelta(days=1)
     path: SendPath = SendPath.MANAGED
-    spend_limits: SpendLimits = NO_SPEND_LIMITS
+    protections: Protections = NO_PROTECTIONS
     excluded_routers: tuple[str, ...] = ("jupiterz", "dflow", "okx")
 
     def slippage_cap_bps(self, effect: ExposureEffect) -> int:

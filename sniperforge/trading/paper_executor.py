@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import Attempt, ExposureEffect, IntentState, SendPath, TradeIntent
 from sniperforge.domain.money import WSOL_MINT
+from sniperforge.domain.risk import ProposedTrade
 from sniperforge.errors import (
     CommitOutcomeUnknownError,
     ConflictError,
@@ -31,6 +32,7 @@ from sniperforge.ports.chain import ChainReader
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Exchange, Lane
 from sniperforge.ports.records import Asset, Event, Severity
+from sniperforge.ports.risk import PRICE_DIVERGED
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
 from sniperforge.trading.controls import stop_reason
@@ -231,12 +233,13 @@ class PaperExecutor:
             if current.deadline_at <= now:
                 raise ConflictError("its deadline passed while it was quoted", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
-            system = books.system.hold(alone=self._policy.spend_limits.is_shared)
+            system = books.system.hold(alone=self._policy.protections.is_shared)
             stopped = stop_reason(books, current.wallet, current.effect) is not None
             if wallet is None or system.epoch != intent.epoch or stopped:
                 raise ConflictError("trading was halted while it was quoted", subject=intent.id)
             worth = quote.valuation.usd_per_input_unit * quote.input_raw
-            self._policy.spend_limits.require_room(books, worth, current.effect, now)
+            trade = ProposedTrade(effect=current.effect, token=current.output_mint, worth_usd=worth)
+            self._policy.protections.require_room(books, trade, now)
             attempt = write_paper_fill(books, current, quote, at=now)
             books.prices.observe(quote.valuation.observed)
             for note in quote.valuation.notes:
@@ -260,17 +263,19 @@ class PaperExecutor:
                 return  # somebody else went on with it meanwhile
             books.prices.observe(error.details.get("observed", ()))
             if ends:
-                _end(books, current, IntentState.FAILED, type(error).__name__, str(error), now)
+                _end(books, current, IntentState.FAILED, error.reason_code, str(error), now)
             else:
                 books.intents.change(
                     current,
                     at=now,
                     next_attempt_at=now + self._pause(error, now),
-                    reason_code=type(error).__name__,
+                    reason_code=error.reason_code,
                     reason=str(error),
                 )
-                severity = Severity.WARNING if isinstance(error, PriceDivergedError) else Severity.INFO
-                _tell(books, current, "intent.set_back", str(error), now, severity=severity)
+                diverged = isinstance(error, PriceDivergedError)
+                severity = Severity.WARNING if diverged else Severity.INFO
+                kind = PRICE_DIVERGED if diverged else "intent.set_back"
+                _tell(books, current, kind, str(error), now, severity=severity)
         self._reached(intent.id, Step.ENDED if ends else Step.REQUEUED, f"nothing was filled: {error}")
 
     def _pause(self, error: SniperForgeError, now: datetime) -> timedelta:

@@ -15,7 +15,7 @@ from sniperforge.ports.store import Books
 from sniperforge.trading.balances import WalletChange
 from sniperforge.trading.bookkeeping import fill_of, ledger_lines
 from sniperforge.trading.paper_costs import CostEstimate
-from sniperforge.trading.positions import apply_fill
+from sniperforge.trading.positions import apply_fill, exit_result
 from sniperforge.trading.price_judge import Valuation
 
 _FUND_FIX = "`sniperforge paper-fund` gives it more, or trade less"
@@ -66,6 +66,7 @@ def write_paper_fill(books: Books, intent: TradeIntent, quote: PaperQuote, *, at
     landing = _Landing(attempt.signature, quote.slot)
     change = _change(intent, quote)
     fill = replace(fill_of(intent, attempt, landing, change, at=at), state=FillState.FINAL, finalized_at=at)
+    fill = replace(fill, result_usd=exit_result(books, intent, attempt, fill))
     books.attempts.add(attempt)
     books.fills.add(fill)
     books.ledger.add(

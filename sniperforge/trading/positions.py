@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal, localcontext
 
-from sniperforge.domain.intent import Attempt, Fill, TradeIntent
+from sniperforge.domain.intent import Attempt, ExposureEffect, Fill, IntentKind, TradeIntent
 from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.portfolio import Position
 from sniperforge.ports.store import Books
@@ -26,8 +26,22 @@ def apply_fill(books: Books, attempt: Attempt, fill: Fill) -> None:
         books.positions.save(_after(_position(books, fill.wallet, mint), attempt, fill))
 
 
+def exit_result(books: Books, intent: TradeIntent, attempt: Attempt, fill: Fill) -> Decimal | None:
+    """What an exit brought, in dollars (`domain.risk`), by the position as it is before the fill is put into it.
+
+    That is what it got, at its own price when it was signed, less the average cost of what it gave, less fee and tip.
+    What was not bought here brings neither profit nor loss.
+
+    Returns:
+        None for an entry, whose costs are in the cost of what it bought.
+    """
+    if intent.kind is not IntentKind.TRADE or intent.effect is ExposureEffect.ENTRY:
+        return None
+    return _result(_position(books, fill.wallet, fill.input_mint), attempt, fill)
+
+
 def rebuild_positions(books: Books, intent: TradeIntent) -> None:
-    """Count the positions of an intent's tokens anew from every fill that stands.
+    """Count the positions of an intent's tokens, and what exits from them brought, anew from every fill that stands.
 
     An average cost cannot be walked back by one fill, so a reversal or a correction starts from the beginning.
     """
@@ -36,7 +50,10 @@ def rebuild_positions(books: Books, intent: TradeIntent) -> None:
         rebuilt = Position(intent.wallet, mint, 0, Decimal(0), Decimal(0), current.version)
         for fill in books.fills.of_asset(intent.wallet, mint):
             attempts = {attempt.id: attempt for attempt in books.attempts.of_intent(fill.intent_id)}
-            rebuilt = _after(rebuilt, attempts[fill.attempt_id], fill)
+            attempt = attempts[fill.attempt_id]
+            if mint == fill.input_mint and fill.result_usd not in (None, _result(rebuilt, attempt, fill)):
+                books.fills.change(fill, result_usd=_result(rebuilt, attempt, fill))
+            rebuilt = _after(rebuilt, attempt, fill)
         books.positions.save(rebuilt)
 
 
@@ -60,6 +77,17 @@ def _after(position: Position, attempt: Attempt, fill: Fill) -> Position:
                 realised_usd=after.realised_usd.quantize(_CENT_FRACTION),
             )
     return position
+
+
+def _result(position: Position, attempt: Attempt, fill: Fill) -> Decimal:
+    with localcontext() as context:
+        context.prec = _DIGITS
+        got = fill.output_raw * attempt.usd_per_output_unit if attempt.usd_per_output_unit else _value(fill, attempt)
+        sold = min(fill.input_raw, position.raw)
+        cost = position.cost_usd * sold / position.raw if sold else Decimal(0)
+        brought = got * sold / fill.input_raw - cost if sold else Decimal(0)
+        paid = (fill.fee_lamports + fill.tip_lamports) * (attempt.usd_per_lamport or Decimal(0))
+        return (brought - paid).quantize(_CENT_FRACTION)
 
 
 def _value(fill: Fill, attempt: Attempt) -> Decimal:

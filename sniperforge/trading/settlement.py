@@ -8,6 +8,7 @@ Provisional is what is confirmed; final, reverted and reopened need finalized ev
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from sniperforge.ports.records import Event, Severity, TradingMode
 from sniperforge.ports.store import Books, Store
 from sniperforge.trading.balances import WalletChange, wallet_change
 from sniperforge.trading.bookkeeping import fill_of, ledger_lines
-from sniperforge.trading.positions import apply_fill, rebuild_positions
+from sniperforge.trading.positions import apply_fill, exit_result, rebuild_positions
 
 _LANDED = frozenset({AttemptState.CONFIRMED, AttemptState.FINALIZED})
 MAX_BACKOFF = timedelta(seconds=60)
@@ -169,8 +170,8 @@ class Settlement:
         fresh = fill_of(intent, attempt, landed, change, at=now)
         booked = books.fills.get(attempt.signature)
         if booked is None:
-            books.fills.add(fresh)
-            booked = fresh
+            booked = replace(fresh, result_usd=exit_result(books, intent, attempt, fresh))
+            books.fills.add(booked)
             apply_fill(books, attempt, booked)
         amounts = _amounts(fresh)
         moved = {name: value for name, value in amounts.items() if getattr(booked, name) != value}

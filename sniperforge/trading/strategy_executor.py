@@ -18,6 +18,7 @@ from typing import Any
 
 from sniperforge.domain.ids import IntentId, round_key
 from sniperforge.domain.money import Mint
+from sniperforge.domain.risk import ProposedTrade
 from sniperforge.errors import InvalidInputError, QueueUnavailableError, RetryableError, TerminalError, TokenError
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.plans import CatchUp, Occurrence, OccurrenceState, Plan, PlanState
@@ -33,6 +34,7 @@ from sniperforge.trading.decisions import check_request, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, TradeRequest
 from sniperforge.trading.pair_price import PairPrices
 from sniperforge.trading.plan_desk import known_plan, tell, write_missed
+from sniperforge.trading.protections import refusal
 
 LIMIT = 1_000
 """How many due plans are rung for at once; the next look finds the others."""
@@ -206,7 +208,7 @@ class StrategyExecutor:
             if plan is None or plan.version != due.plan.version:
                 text = "somebody else looked at it first"
                 return RoundResult(outcome=RoundOutcome.OVERTAKEN, text=text, occurrence=due.newest.number)
-            stopped = None if request is None else stop_reason(books, plan.wallet, request.effect)
+            stopped = None if request is None else self._stopped(books, request, now)
             if stopped is not None:
                 request, decision = None, _skipped(due, stopped)
             intent = None if request is None else self._decide(books, request, now)
@@ -221,6 +223,15 @@ class StrategyExecutor:
             intent_id=intent,
             rung=self._ring(intent),
         )
+
+    def _stopped(self, books: Books, request: TradeRequest, now: datetime) -> str | None:
+        """Why nothing may be decided for this round now, or None."""
+        stopped = stop_reason(books, request.wallet, request.effect)
+        if stopped is not None:
+            return stopped
+        trade = ProposedTrade(effect=request.effect, token=request.output_mint)
+        denials = self._policy.protections.denials(books, trade, now)
+        return str(refusal(denials)) if denials else None
 
     def _decide(self, books: Books, request: TradeRequest, now: datetime) -> IntentId:
         intent, is_new = write_decision(books, request, policy=self._policy, now=now)

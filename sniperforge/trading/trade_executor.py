@@ -33,6 +33,7 @@ from sniperforge.domain.intent import (
     TradeIntent,
 )
 from sniperforge.domain.money import Signature
+from sniperforge.domain.risk import ProposedTrade
 from sniperforge.errors import (
     CodecError,
     CommitOutcomeUnknownError,
@@ -54,6 +55,7 @@ from sniperforge.ports.clock import Clock
 from sniperforge.ports.codec import TransactionCodec
 from sniperforge.ports.exchange import Exchange, ExecuteAnswer, ExecuteHint
 from sniperforge.ports.records import Event, Severity
+from sniperforge.ports.risk import PRICE_DIVERGED
 from sniperforge.ports.signer import Signer
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
@@ -143,6 +145,7 @@ class TradeExecutor:
             InvalidInputError: It cannot be a trade; `problems` lists every reason.
             TokenError: A token is dangerous.
             ConflictError: This key was decided with other terms.
+            RiskDeniedError: Protections deny it.
         """
         check_request(request)
         self._tokens.require_tradable(mints_to_trust(request))
@@ -308,13 +311,14 @@ class TradeExecutor:
             if current.deadline_at <= now:
                 raise ConflictError("its deadline passed while it was prepared", subject=intent.id)
             wallet = books.wallets.lock(intent.wallet)
-            system = books.system.hold(alone=self._policy.spend_limits.is_shared)
+            system = books.system.hold(alone=self._policy.protections.is_shared)
             if wallet is None or system.epoch != intent.epoch or stopped_by(system, wallet, current.effect) is not None:
                 raise ConflictError("trading was halted while it was prepared", subject=intent.id)
             attempt = _attempt(current, prepared, signature, signed, now)
             if attempt.usd_per_input_unit is not None:
                 worth = attempt.usd_per_input_unit * attempt.input_amount_raw
-                self._policy.spend_limits.require_room(books, worth, current.effect, now)
+                trade = ProposedTrade(effect=current.effect, token=current.output_mint, worth_usd=worth)
+                self._policy.protections.require_room(books, trade, now)
             books.attempts.add(attempt)
             reserve(books, attempt, prepared.need, balances=prepared.balances, at=now)
             books.prices.observe(prepared.observed)
@@ -344,7 +348,7 @@ class TradeExecutor:
             books.prices.observe(error.details.get("observed", ()))
             pause = self._pause(error, now)
             if ends:
-                after = self._end(books, current, IntentState.FAILED, type(error).__name__, str(error), now)
+                after = self._end(books, current, IntentState.FAILED, error.reason_code, str(error), now)
             else:
                 after = books.intents.change(
                     current,
@@ -353,12 +357,14 @@ class TradeExecutor:
                     next_attempt_at=now + pause,
                     lease_owner=None,
                     lease_until=None,
-                    reason_code=type(error).__name__,
+                    reason_code=error.reason_code,
                     reason=str(error),
                 )
                 loud = isinstance(error, GuardRefusedError | PriceDivergedError)
                 severity = Severity.WARNING if loud else Severity.INFO
-                _tell(books, after, "intent.set_back", str(error), now, severity=severity)
+                diverged = isinstance(error, PriceDivergedError)
+                kind = PRICE_DIVERGED if diverged else "intent.set_back"
+                _tell(books, after, kind, str(error), now, severity=severity)
         self._reached(intent, Step.ENDED if ends else Step.REQUEUED, f"nothing was signed: {error}")
         return Standing(after, pause, settled=ends)
 

@@ -18,7 +18,6 @@ from sniperforge.domain.intent import (
     INTENT_TRANSITIONS,
     LIVE_ATTEMPT_STATES,
     AttemptState,
-    ExposureEffect,
     FillState,
     IntentKind,
     IntentState,
@@ -508,26 +507,6 @@ def test_live_and_watched_attempts_are_listed_in_order(store: Store) -> None:
         assert [ids[one.intent_id] for one in books.attempts.live(1)] == ["b"]
         assert [ids[one.intent_id] for one in books.attempts.watched(START, 10)] == ["e", "c"]
         assert [ids[one.intent_id] for one in books.attempts.watched(START, 1)] == ["e"]
-
-
-def test_spending_is_what_entries_of_the_time_gave_or_may_still_give(store: Store) -> None:
-    entry, exit_ = ExposureEffect.ENTRY, ExposureEffect.EXIT
-    with store.write() as books:
-        for name, created, state, effect, raw in (
-            ("a", LATER, AttemptState.SIGNED, entry, 1),
-            ("b", LATER, AttemptState.CONFIRMED, entry, 20),
-            ("c", LATER + SECOND, AttemptState.FINALIZED, entry, 300),
-            ("d", LATER, AttemptState.EXPIRED, entry, 4_000),
-            ("e", LATER, AttemptState.REVERTED, entry, 50_000),
-            ("f", LATER, AttemptState.SENT, exit_, 600_000),
-            ("g", LATER - SECOND, AttemptState.SENT, entry, 7_000_000),
-        ):
-            intent = an_intent(name, effect=effect)
-            books.intents.add(intent)
-            books.attempts.add(an_attempt(intent, created_at=created, state=state, input_amount_raw=raw))
-    with store.read() as books:
-        assert books.attempts.spent_on_entries_usd(since=LATER) == Decimal("0.000321")
-        assert books.attempts.spent_on_entries_usd(since=LATER + SECOND + SECOND) == 0
 
 
 # --- reservations

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sniperforge.domain.ids import AttemptId, IntentId, IntentKey
@@ -18,7 +17,6 @@ from sniperforge.domain.intent import (
     LIVE_ATTEMPT_STATES,
     Attempt,
     AttemptState,
-    ExposureEffect,
     Fill,
     FillState,
     IntentKind,
@@ -60,6 +58,7 @@ from sniperforge.ports.store import (
 )
 from tests.fakes.store_orders import FakeOrders, FakePriceSamples
 from tests.fakes.store_plans import FakeOccurrences, FakePlans
+from tests.fakes.store_risk import FakeRiskRecords
 from tests.fakes.store_tables import Data, Part, Table, Transaction
 from tests.fakes.store_triggers import FakeTriggers
 
@@ -175,17 +174,6 @@ class FakeAttempts(Part):
             lambda attempt: (attempt.created_at, attempt.id),
             limit=limit,
         )
-
-    def spent_on_entries_usd(self, *, since: datetime) -> Decimal:
-        self._transaction.must_be_sound()
-        gave_nothing = (AttemptState.EXPIRED, AttemptState.REVERTED)
-        spent = Decimal(0)
-        for attempt in self._data.attempts.values():
-            intent = self._data.intents[attempt.intent_id]
-            is_entry = intent.effect is ExposureEffect.ENTRY and intent.kind is IntentKind.TRADE
-            if is_entry and attempt.created_at >= since and attempt.state not in gave_nothing:
-                spent += (attempt.usd_per_input_unit or Decimal(0)) * attempt.input_amount_raw
-        return spent
 
     def watched(self, now: datetime, limit: int) -> tuple[Attempt, ...]:
         def asked(attempt: Attempt) -> bool:
@@ -497,6 +485,7 @@ class FakeBooks:
         self.occurrences = FakeOccurrences(transaction)
         self.orders = FakeOrders(transaction)
         self.price_samples = FakePriceSamples(transaction)
+        self.risk = FakeRiskRecords(transaction)
         self.triggers = FakeTriggers(transaction)
 
 

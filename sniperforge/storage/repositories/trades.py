@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -17,10 +16,8 @@ from sniperforge.domain.intent import (
     INTENT_TRANSITIONS,
     Attempt,
     AttemptState,
-    ExposureEffect,
     Fill,
     FillState,
-    IntentKind,
     IntentState,
     TradeIntent,
 )
@@ -32,16 +29,6 @@ from sniperforge.storage import tables
 from sniperforge.storage.prepared import one_of, values_of
 from sniperforge.storage.repositories.base import Rows, VersionedRows
 
-_ENTRIES_SINCE = (
-    select(tables.attempts.c.input_amount_raw, tables.attempts.c.usd_per_input_unit)
-    .join(tables.trade_intents, tables.trade_intents.c.id == tables.attempts.c.intent_id)
-    .where(
-        tables.attempts.c.created_at >= bindparam("since"),
-        *(tables.attempts.c.state != state for state in (AttemptState.EXPIRED, AttemptState.REVERTED)),
-        tables.trade_intents.c.effect == ExposureEffect.ENTRY,
-        tables.trade_intents.c.kind == IntentKind.TRADE,
-    )
-)
 _IS_LIVE = text(tables.LIVE)  # the very text of the partial indexes, so that they are used
 
 
@@ -166,11 +153,6 @@ class SqlAttempts(VersionedRows[Attempt]):
     def live(self, limit: int) -> tuple[Attempt, ...]:
         """Oldest first."""
         return self._select(_IS_LIVE, order=(self.table.c.created_at, self.table.c.id), limit=limit)
-
-    def spent_on_entries_usd(self, *, since: datetime) -> Decimal:
-        """Amount times value of those that may have given something, added up exactly."""
-        found = self._transaction.ask(_ENTRIES_SINCE, {"since": since})
-        return sum((usd * raw for raw, usd in found if usd is not None), Decimal(0))
 
     def watched(self, now: datetime, limit: int) -> tuple[Attempt, ...]:
         """EXPIRED and still asked about, nearest end of the watch first."""

@@ -13,11 +13,13 @@ from typing import IO
 import pytest
 from sqlalchemy import Engine, event
 
-from sniperforge.domain.intent import AttemptState, ExposureEffect, IntentState
+from sniperforge.domain.intent import AttemptState, ExposureEffect, IntentState, TradeIntent
+from sniperforge.domain.money import WSOL_MINT, Address
+from sniperforge.domain.risk import ProposedTrade, RiskLimits
 from sniperforge.errors import ConflictError, SniperForgeError
 from sniperforge.ports.records import Reservation, ReservationKind, TradingMode
 from sniperforge.storage.unit_of_work import SqlStore
-from sniperforge.trading.spend_limits import SpendLimits
+from sniperforge.trading.protections import Protections
 from tests.fakes.clock import START
 from tests.fakes.records import USDC, WALLET, a_wallet, an_attempt, an_intent
 from tests.fakes.stores import migrated_engine
@@ -170,25 +172,33 @@ def test_two_intents_cannot_reserve_one_balance(store: SqlStore) -> None:
         assert books.reservations.held_raw(WALLET, USDC) == wanted
 
 
-def test_two_wallets_cannot_spend_one_limit(store: SqlStore) -> None:
-    """Whoever holds the system alone sees what the one before it spent."""
-    limits = SpendLimits(per_day_usd=60)
-    names = [f"spender-{number}" for number in range(4)]
+@pytest.mark.parametrize(
+    "limits",
+    [RiskLimits(spend_per_day_usd=60), RiskLimits(exposure_usd=60), RiskLimits(exposure_per_token_usd=60)],
+    ids=["spend_per_day", "exposure", "exposure_per_token"],
+)
+def test_two_wallets_cannot_use_up_one_limit(store: SqlStore, limits: RiskLimits) -> None:
+    """Whoever holds the system alone sees what the one before it signed."""
+    protections = Protections(limits)
+    trade = ProposedTrade(effect=ExposureEffect.ENTRY, token=WSOL_MINT, worth_usd=Decimal(40))
+    wallets = [a_wallet(address=Address(f"wallet-{number}"), name=f"{number}") for number in range(4)]
+    intents = [an_intent(f"spender-{wallet.name}", wallet=wallet.address) for wallet in wallets]
     with store.write() as books:
-        for name in names:
-            books.intents.add(an_intent(name))
+        for wallet, intent in zip(wallets, intents, strict=True):
+            books.wallets.add(wallet)
+            books.intents.add(intent)
 
-    def spend(name: str) -> Callable[[], None]:
+    def spend(intent: TradeIntent) -> Callable[[], None]:
         def work() -> None:
-            attempt = an_attempt(an_intent(name), input_amount_raw=40_000_000)
             with store.write() as books:
-                books.system.hold(alone=limits.is_shared)
-                limits.require_room(books, Decimal(40), ExposureEffect.ENTRY, START)
-                books.attempts.add(attempt)
+                books.wallets.lock(intent.wallet)
+                books.system.hold(alone=protections.is_shared)
+                protections.require_room(books, trade, START)
+                books.attempts.add(an_attempt(intent, input_amount_raw=40_000_000))
 
         return work
 
-    assert sorted(outcomes(*map(spend, names))) == ["SpendLimitError"] * 3 + ["done"]
+    assert sorted(outcomes(*map(spend, intents))) == ["RiskDeniedError"] * 3 + ["done"]
 
 
 def test_after_a_halt_was_written_no_attempt_is_inserted(store: SqlStore) -> None:

@@ -62,7 +62,7 @@ def test_without_limits_nothing_is_denied_and_nothing_is_told() -> None:
 def test_an_entry_of_a_cent_more_than_a_trade_may_spend_is_denied() -> None:
     assert denied(facts(), worth="25", spend_per_trade_usd=25) == ()
     denial = only(denied(facts(), worth="25.01", spend_per_trade_usd=25))
-    assert (denial.rule, denial.limit, denial.until) == (Rule.SPEND_PER_TRADE, 25, None)
+    assert (denial.rule, denial.limit, denial.until) == (Rule.SPEND_PER_TRADE, Decimal(25), None)
     assert denial.because == "it is worth 25.01 USD, and a trade may spend 25"
 
 
@@ -77,7 +77,7 @@ def test_an_entry_that_goes_a_cent_beyond_what_a_day_may_spend_is_denied() -> No
     spent = (Dated(ago(hours=3), Decimal(35)),)
     assert denied(facts(spent=spent), worth="25", spend_per_day_usd=60) == ()
     denial = only(denied(facts(spent=spent), worth="25.01", spend_per_day_usd=60))
-    assert (denial.rule, denial.used, denial.until) == (Rule.SPEND_PER_DAY, 35, ago(hours=3) + DAY + MOMENT)
+    assert (denial.rule, denial.used, denial.until) == (Rule.SPEND_PER_DAY, Decimal(35), ago(hours=3) + DAY + MOMENT)
     assert denial.because == "it is worth 25.01 USD, and of 60 for 24 hours 35.00 are spent"
 
 
@@ -109,7 +109,7 @@ def test_a_loss_of_the_limit_since_the_reset_stops_entries_and_a_cent_less_does_
     results = (Dated(ago(hours=2), Decimal(-110)), Dated(ago(hours=1), Decimal("10.01")))
     assert denied(facts(results=results), loss_per_day_usd=100) == ()
     denial = only(denied(facts(results=(*results, Dated(NOW, -CENT))), loss_per_day_usd=100))
-    assert (denial.rule, denial.used) == (Rule.LOSS_PER_DAY, 100)
+    assert (denial.rule, denial.used) == (Rule.LOSS_PER_DAY, Decimal(100))
     assert denial.until == datetime(2026, 1, 11, tzinfo=UTC)
     assert denial.because == "100.00 USD were lost since 00:00 UTC, and entries stop at 100"
 
@@ -137,7 +137,7 @@ def test_a_fall_of_the_limit_from_the_highest_point_stops_entries_and_a_cent_les
     assert only(uses_of(facts(results=results), drawdown_usd=100)).used == 99
     results[-1] = Dated(ago(days=5), Decimal(-50))
     denial = only(denied(facts(results=results), drawdown_usd=100))
-    assert (denial.rule, denial.used) == (Rule.DRAWDOWN, 100)
+    assert (denial.rule, denial.used) == (Rule.DRAWDOWN, Decimal(100))
     assert denial.until == ago(days=7) + timedelta(days=30) + MOMENT
     assert denial.because == "results fell by 100.00 USD within 30 days, and entries stop at 100"
 
@@ -159,7 +159,7 @@ def test_fees_of_the_limit_since_the_reset_stop_entries_and_a_cent_less_do_not()
     assert denied(facts(fees_usd=Decimal("4.99")), fees_per_day_usd=Decimal(5)) == ()
     denial = only(denied(facts(fees_usd=Decimal(5)), fees_per_day_usd=Decimal(5)))
     assert (denial.rule, denial.until) == (Rule.FEES_PER_DAY, datetime(2026, 1, 11, tzinfo=UTC))
-    assert denial.because == "5.00 USD of fees, tips and rent were paid since 00:00 UTC, and entries stop at 5"
+    assert denial.because == "5.0000 USD of fees, tips and rent were paid since 00:00 UTC, and entries stop at 5"
 
 
 # ---- exposure
@@ -169,14 +169,14 @@ def test_an_entry_that_goes_a_cent_beyond_the_exposure_to_its_token_is_denied() 
     known = facts(held_usd={DOG: Decimal(50), CAT: Decimal(900)}, under_way_usd={DOG: Decimal(25)})
     assert denied(known, worth="25", exposure_per_token_usd=100) == ()
     denial = only(denied(known, worth="25.01", exposure_per_token_usd=100))
-    assert (denial.rule, denial.used, denial.until) == (Rule.EXPOSURE_PER_TOKEN, 75, None)
+    assert (denial.rule, denial.used, denial.until) == (Rule.EXPOSURE_PER_TOKEN, Decimal(75), None)
 
 
 def test_an_entry_that_goes_a_cent_beyond_the_exposure_to_all_tokens_is_denied() -> None:
     known = facts(held_usd={CAT: Decimal(50)}, under_way_usd={Mint("cow"): Decimal(25)})
     assert denied(known, worth="25", exposure_usd=100) == ()
     denial = only(denied(known, worth="25.01", exposure_usd=100))
-    assert (denial.rule, denial.used, denial.until) == (Rule.EXPOSURE, 75, None)
+    assert (denial.rule, denial.used, denial.until) == (Rule.EXPOSURE, Decimal(75), None)
 
 
 @pytest.mark.parametrize("limit", ["exposure_usd", "exposure_per_token_usd"])
@@ -204,27 +204,27 @@ def test_an_entry_of_unknown_worth_is_denied_when_no_exposure_is_left() -> None:
     ],
 )
 def test_so_many_within_the_window_pause_entries_and_one_less_does_not(limit: str, fact: str, rule: Rule) -> None:
-    hour = {"window": timedelta(minutes=60), "pause": timedelta(minutes=30), limit: 3}
+    hour: dict[str, Any] = {"window": timedelta(minutes=60), "pause": timedelta(minutes=30), limit: 3}
     assert denied(facts(**{fact: (ago(minutes=60), ago(minutes=20))}), **hour) == ()
     known = facts(**{fact: (ago(minutes=80), ago(minutes=60), ago(minutes=20))})
     denial = only(denied(known, **hour))
-    assert (denial.rule, denial.limit, denial.until) == (rule, 3, ago(minutes=-10))
+    assert (denial.rule, denial.limit, denial.until) == (rule, Decimal(3), ago(minutes=-10))
     farther = facts(**{fact: (ago(minutes=80) - MOMENT, ago(minutes=60), ago(minutes=20))})
     assert denied(farther, **hour) == ()
 
 
 def test_a_pause_goes_on_when_what_caused_it_has_left_the_window() -> None:
-    hours = {"window": timedelta(hours=1), "pause": timedelta(hours=5), "pause_after_stops": 2}
+    hours: dict[str, Any] = {"window": timedelta(hours=1), "pause": timedelta(hours=5), "pause_after_stops": 2}
     denial = only(denied(facts(stops=(ago(hours=4.5), ago(hours=4))), **hours))
-    assert (denial.used, denial.until) == (0, ago(hours=-1))
+    assert (denial.used, denial.until) == (Decimal(0), ago(hours=-1))
 
 
 def test_so_many_failures_in_a_row_pause_entries_until_the_pause_after_the_last_is_over() -> None:
-    three = {"pause_after_failures": 3, "pause": timedelta(minutes=30)}
+    three: dict[str, Any] = {"pause_after_failures": 3, "pause": timedelta(minutes=30)}
     times = (ago(minutes=10), ago(hours=20), ago(days=3))
     assert denied(facts(failures=times[:2]), **three) == ()
     denial = only(denied(facts(failures=times), **three))
-    assert (denial.rule, denial.used, denial.until) == (Rule.FAILURES, 3, ago(minutes=-20))
+    assert (denial.rule, denial.used, denial.until) == (Rule.FAILURES, Decimal(3), ago(minutes=-20))
     assert denied(facts(failures=(ago(minutes=30), *times[1:])), **three) == ()
 
 
@@ -232,7 +232,7 @@ def test_so_many_failures_in_a_row_pause_entries_until_the_pause_after_the_last_
 
 
 def test_a_token_is_not_bought_again_before_its_cooldown_is_over() -> None:
-    ten = {"token_cooldown": timedelta(minutes=10)}
+    ten: dict[str, Any] = {"token_cooldown": timedelta(minutes=10)}
     assert denied(facts(exits={DOG: ago(minutes=10)}), **ten) == ()
     denial = only(denied(facts(exits={DOG: ago(minutes=10) + MOMENT}), **ten))
     assert (denial.rule, denial.until) == (Rule.COOLDOWN, NOW + MOMENT)

@@ -23,7 +23,7 @@ from sniperforge.errors import (
     RateLimitedError,
     TokenError,
 )
-from sniperforge.ports.records import Severity
+from sniperforge.ports.records import Event, Severity
 from sniperforge.trading.progress import Step
 from tests.fakes.trading_market import TOO_LITTLE
 from tests.fakes.trading_orders import JUP, SOL, USDC
@@ -233,6 +233,11 @@ def locked(world: TradingWorld) -> None:
     world.signer.locked = True
 
 
+def set_backs(world: TradingWorld) -> list[Event]:
+    """What is told of a trade that goes on later."""
+    return [*world.events("intent.set_back"), *world.events("price.diverged")]
+
+
 @pytest.mark.parametrize(
     ("cause", "told"),
     [
@@ -264,7 +269,7 @@ def test_what_may_mend_itself_is_waited_for_with_the_reason_in_the_books(
     assert (standing.intent.state, standing.settled) == (IntentState.PENDING, False)
     assert standing.wait == world.policy.retry_after
     assert told in (standing.intent.reason or "")
-    assert told in world.events("intent.set_back")[0].message
+    assert told in set_backs(world)[0].message
     assert world.reached()[-1] is Step.REQUEUED
     assert (world.attempts(intent), len(world.attempts())) == ((), signed)
 
@@ -293,7 +298,7 @@ def test_diverging_prices_and_refusals_of_the_guard_are_told_as_warnings(cause: 
     cause(world)
     world.executor().advance(world.decide())
 
-    assert world.events("intent.set_back")[0].severity is Severity.WARNING
+    assert set_backs(world)[0].severity is Severity.WARNING
 
 
 def test_a_used_up_request_budget_is_waited_for_as_long_as_it_says() -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from sniperforge.domain.intent import AttemptState, ExposureEffect, FillState, IntentState, SendPath
+from sniperforge.domain.risk import RiskLimits
 from sniperforge.errors import (
     CommitOutcomeUnknownError,
     InvalidInputError,
@@ -23,7 +24,7 @@ from sniperforge.ports.exchange import Lane, OrderRequest
 from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerKind, TradingMode
 from sniperforge.trading.paper_costs import LEAST_PRIORITY_LAMPORTS, TOKEN_ACCOUNT_BYTES
 from sniperforge.trading.progress import Step
-from sniperforge.trading.spend_limits import SpendLimits
+from sniperforge.trading.protections import Protections
 from tests.fakes.paper_world import PaperWorld
 from tests.fakes.records import an_attempt, an_intent
 from tests.fakes.trading_orders import JUP, OWNER, SOL, USDC
@@ -186,7 +187,9 @@ def test_an_entry_whose_costs_are_beyond_their_cap_is_not_filled() -> None:
 
 def test_what_may_be_spent_in_a_trade_and_in_a_day_holds_on_paper_too() -> None:
     world = PaperWorld()
-    world.policy = replace(world.policy, spend_limits=SpendLimits(per_trade_usd=30, per_day_usd=60))
+    world.policy = replace(
+        world.policy, protections=Protections(RiskLimits(spend_per_trade_usd=30, spend_per_day_usd=60))
+    )
 
     assert world.trade("large", input_raw=31_000_000).state is IntentState.FAILED
     ends = [world.trade(name).state for name in ("one", "two", "three")]
@@ -212,7 +215,7 @@ def test_a_price_that_contradicts_the_oracle_denies_an_entry_loudly() -> None:
     world.paper().advance(intent)
 
     assert not world.attempts()
-    assert [event.severity.value for event in world.events("intent.set_back")] == ["warning"]
+    assert [event.severity.value for event in world.events("price.diverged")] == ["warning"]
 
 
 @pytest.mark.parametrize(
