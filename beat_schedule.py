@@ -19,6 +19,16 @@ BEAT_SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "schedule": timedelta(seconds=1),
         "options": {"queue": "strategies", "expires": 10},
     },
+    "check triggers": {
+        "task": "orders.check_triggers",
+        "schedule": timedelta(seconds=1),
+        "options": {"queue": "orders", "expires": 2},
+    },
+    "compact triggers": {
+        "task": "orders.compact_triggers",
+        "schedule": timedelta(seconds=10),
+        "options": {"queue": "orders", "expires": 10},
+    },
     "look again at the dead": {
         "task": "trades.look_again",
         "schedule": timedelta(minutes=5),

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     from sniperforge.strategies.registry import StrategyRegistry
     from sniperforge.trading.executor import Executor
     from sniperforge.trading.executor_policy import ExecutorPolicy
+    from sniperforge.trading.order_desk import OrderDesk
+    from sniperforge.trading.order_manager import OrderManager
     from sniperforge.trading.plan_desk import PlanDesk
-    from sniperforge.trading.price_judge import PriceJudge
+    from sniperforge.trading.price_judge import PriceJudge, PricePolicy
+    from sniperforge.trading.price_watch import PriceWatch
     from sniperforge.trading.progress import Watch
     from sniperforge.trading.reconciler import Reconciler
     from sniperforge.trading.strategy_executor import StrategyExecutor
@@ -203,10 +206,16 @@ class Services:
     @cached_property
     def judge(self) -> PriceJudge:
         """The independent price."""
-        from sniperforge.trading.price_judge import PriceJudge, PricePolicy
+        from sniperforge.trading.price_judge import PriceJudge
+
+        return PriceJudge(exchange=self.exchange, oracle=self.oracle, clock=self.clock, policy=self._price_policy)
+
+    @property
+    def _price_policy(self) -> PricePolicy:
+        from sniperforge.trading.price_judge import PricePolicy
 
         settings = self.settings
-        policy = PricePolicy(
+        return PricePolicy(
             entry_slippage_bps=settings.entry_slippage_bps,
             exit_slippage_bps=settings.exit_slippage_bps,
             single_source_slippage_bps=settings.single_source_slippage_bps,
@@ -214,7 +223,6 @@ class Services:
             jump_bps=settings.price_jump_bps,
             max_slots_behind=settings.price_max_slots_behind,
         )
-        return PriceJudge(exchange=self.exchange, oracle=self.oracle, clock=self.clock, policy=policy)
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -363,6 +371,60 @@ class Services:
             tokens=self.tradable_tokens,
             policy=self.executor_policy,
             registry=self.strategies,
+        )
+
+    @cached_property
+    def price_watch(self) -> PriceWatch:
+        """What open orders watch, as it is now."""
+        from sniperforge.trading.price_watch import PriceWatch
+
+        return PriceWatch(
+            store=self.store,
+            exchange=self.exchange,
+            chain=self.chain,
+            clock=self.clock,
+            policy=self._price_policy,
+        )
+
+    @cached_property
+    def order_desk(self) -> OrderDesk:
+        """Where orders are made, changed and cancelled."""
+        from datetime import timedelta
+
+        from sniperforge.ports.exchange import Lane
+        from sniperforge.shared.jupiter.rate_limit import PLANS, Bucket
+        from sniperforge.shared.order_ids import new_order_id
+        from sniperforge.trading.order_desk import OrderDesk
+        from sniperforge.trading.price_watch import check_every
+
+        limits = PLANS[self.settings.jupiter_plan]
+        return OrderDesk(
+            store=self.store,
+            clock=self.clock,
+            tokens=self.tradable_tokens,
+            watch=self.price_watch,
+            policy=self.executor_policy,
+            new_id=new_order_id,
+            check_every=lambda subjects: check_every(
+                subjects,
+                calls=limits.of_lane(Bucket.MAIN, Lane.MONITORING),
+                window=timedelta(seconds=limits.window_s),
+            ),
+        )
+
+    @cached_property
+    def orders(self) -> OrderManager:
+        """What makes orders, and looks at the market for them."""
+        from sniperforge.trading.order_firing import Firing
+        from sniperforge.trading.order_manager import OrderManager
+
+        return OrderManager(
+            store=self.store,
+            clock=self.clock,
+            desk=self.order_desk,
+            watch=self.price_watch,
+            firing=Firing(store=self.store, tokens=self.tradable_tokens, policy=self.executor_policy),
+            queue=self.queue,
         )
 
     def strategy_executor(self) -> StrategyExecutor:

@@ -9,7 +9,7 @@ from sniperforge.config import Settings
 from sniperforge.shared.queue import celery_settings
 from workers.base import register_tasks
 from workers.delivery import give_back_nothing
-from workers.tasks import health, strategies, trades  # noqa: F401 (what they define is a task)
+from workers.tasks import health, orders, strategies, trades  # noqa: F401 (what they define is a task)
 from workers.warm import Warm
 
 

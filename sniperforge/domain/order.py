@@ -87,6 +87,7 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegState], str] = MappingProxyType(
         (LegState.ARMED, LegState.DORMANT): "a fork took the fill of its entry back",
         (LegState.ARMED, LegState.FIRED): "its trigger fired, and its trade was decided in this commit",
         (LegState.ARMED, LegState.SUSPENDED): "its sibling fired in this commit",
+        (LegState.ARMED, LegState.WAITING): "its trigger fired, and nothing could be decided then",
         (LegState.ARMED, LegState.CANCELLED): "cancelled, expired, or nothing is left to trade",
         (LegState.SUSPENDED, LegState.ARMED): "its sibling's trade ended without a fill, or lost it to a fork",
         (LegState.SUSPENDED, LegState.WAITING): "the same, and it had fired before: it fires again",
@@ -98,6 +99,8 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegState], str] = MappingProxyType(
         (LegState.WAITING, LegState.FIRED): "it fired again",
         (LegState.WAITING, LegState.SUSPENDED): "its sibling fired in this commit",
         (LegState.WAITING, LegState.CANCELLED): "cancelled, expired, or nothing is left to trade",
+        (LegState.ARMED, LegState.FILLED): "LOUD: a trade of it that was proven dead landed after all",
+        (LegState.SUSPENDED, LegState.FILLED): "LOUD: a trade of it that was proven dead landed after all",
         (LegState.WAITING, LegState.FILLED): "LOUD: a trade of it that was proven dead landed after all",
         (LegState.CANCELLED, LegState.FILLED): "LOUD: a trade of it that was proven dead landed after all",
     }
@@ -241,7 +244,7 @@ class Order:
     Attributes:
         base_mint: The token it is about; its price is what triggers speak of unless they say otherwise.
         quote_mint: What it is sold for or bought with.
-        expires_at: It ends then, unless a trade of it is under way.
+        expires_at: It ends then, unless a trade of it is under way. A bracket's is the time of its entry: its exits stay.
         cancel_requested_at: A person cancelled it; a trade that was signed is waited for.
         reason: Why it ended, for a person.
     """

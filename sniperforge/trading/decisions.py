@@ -76,7 +76,8 @@ def write_decision(
 
 
 def _intent(request: TradeRequest, policy: ExecutorPolicy, now: datetime, epoch: int) -> TradeIntent:
-    cap = policy.slippage_cap_bps(request.effect)
+    usual, widest = policy.slippage_cap_bps(request.effect), policy.widest_slippage_bps(request.effect)
+    cap = min(widest, request.max_slippage_bps or usual)
     patience = min(policy.deadline, request.deadline or policy.deadline)
     return TradeIntent(
         id=intent_id(request.key),
@@ -93,8 +94,8 @@ def _intent(request: TradeRequest, policy: ExecutorPolicy, now: datetime, epoch:
         version=0,
         epoch=epoch,
         min_out_per_input=request.min_out_per_input,
-        max_slippage_bps=min(cap, request.max_slippage_bps or cap),
-        max_cost_bps=min(cap, request.max_slippage_bps or cap, request.max_cost_bps or cap),
+        max_slippage_bps=cap,
+        max_cost_bps=min(cap, request.max_cost_bps or cap),
         max_attempts=policy.max_attempts,
         attempts_made=0,
         deadline_at=now + patience,

@@ -83,7 +83,7 @@ class TradeRequest:
     Attributes:
         key: What was decided; the same key is the same trade, for ever.
         input_raw: Base units, or None for all that is free.
-        max_slippage_bps: Tighter cap than the default; it can never widen it.
+        max_slippage_bps: Another cap than the default; an exit's may be wider, up to `widest_exit_slippage_bps`.
         min_out_per_input: Worst acceptable price: output base units per input base unit.
         deadline: Shorter patience than the default.
         max_cost_bps: Most that all costs together may be, against the independent price; default: the cap.

@@ -39,6 +39,7 @@ from sniperforge.trading.controls import stop_reason
 from sniperforge.trading.decisions import check_request, mints_to_trust, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeRequest, Until
 from sniperforge.trading.holdings import CLOCK_SYSVAR
+from sniperforge.trading.order_life import follow
 from sniperforge.trading.paper_costs import CostEstimate, CostEstimator
 from sniperforge.trading.paper_fill import PaperQuote, paper_balance, write_paper_fill
 from sniperforge.trading.price_judge import PriceJudge
@@ -249,7 +250,8 @@ class PaperExecutor:
             executing = books.intents.change(
                 current, at=now, state=IntentState.EXECUTING, attempts_made=current.attempts_made + 1
             )
-            books.intents.change(executing, at=now, state=IntentState.FILLED, reason_code=None, reason=None)
+            filled = books.intents.change(executing, at=now, state=IntentState.FILLED, reason_code=None, reason=None)
+            follow(books, filled, now, is_final=True)
         self._reached(intent.id, Step.BOOKED, "booked on paper")
         self._reached(intent.id, Step.FINALIZED, "final: on paper nothing can be taken back")
 
@@ -310,6 +312,7 @@ def _as_read(books: Books, intent: TradeIntent) -> TradeIntent:
 def _end(books: Books, intent: TradeIntent, state: IntentState, code: str, reason: str, now: datetime) -> TradeIntent:
     ended = books.intents.change(intent, at=now, state=state, reason_code=code, reason=reason)
     _tell(books, ended, f"intent.{state.value}", reason, now)
+    follow(books, ended, now)
     return ended
 
 

@@ -148,12 +148,14 @@ class PriceJudge:
             input_mint: What is given.
             output_mint: What is got.
             effect: Entries in a token without a feed have a tighter cap.
-            max_slippage_bps: The intent's own cap; it can only tighten.
+            max_slippage_bps: The intent's own cap. An entry's can only tighten; an exit's, which was held against the
+                widest allowed when it was decided, counts instead of the default.
         """
-        is_entry = effect is ExposureEffect.ENTRY
-        caps = [self._policy.entry_slippage_bps if is_entry else self._policy.exit_slippage_bps]
+        if effect is ExposureEffect.EXIT:
+            return self._policy.exit_slippage_bps if max_slippage_bps is None else max_slippage_bps
+        caps = [self._policy.entry_slippage_bps]
         pair = {input_mint, output_mint}
-        if is_entry and self._oracle.feed_accounts(tuple(pair)).keys() != pair:
+        if self._oracle.feed_accounts(tuple(pair)).keys() != pair:
             caps.append(self._policy.single_source_slippage_bps)
         if max_slippage_bps is not None:
             caps.append(max_slippage_bps)
@@ -188,7 +190,7 @@ class PriceJudge:
             output_decimals: Of the output, as the chain says.
             input_raw: How much is given, base units.
             effect: Entries need every source that a token has, and their agreement; exits need Jupiter alone.
-            max_slippage_bps: The intent's own cap; it can only tighten.
+            max_slippage_bps: The intent's own cap, as in `cap_bps`.
             min_out_per_input: The intent's own limit, base units of the output per base unit of the input.
 
         Raises:

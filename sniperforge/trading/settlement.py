@@ -28,6 +28,7 @@ from sniperforge.ports.records import Event, Severity, TradingMode
 from sniperforge.ports.store import Books, Store
 from sniperforge.trading.balances import WalletChange, wallet_change
 from sniperforge.trading.bookkeeping import fill_of, ledger_lines
+from sniperforge.trading.order_life import follow
 from sniperforge.trading.positions import apply_fill, exit_result, rebuild_positions
 
 _LANDED = frozenset({AttemptState.CONFIRMED, AttemptState.FINALIZED})
@@ -88,7 +89,7 @@ class Settlement:
             )
             self._book(books, intent, current, landed, FillState.FINAL, now)
             books.reservations.release(current.id, now)
-            _recompute(books, intent, now)
+            follow(books, _recompute(books, intent, now), now, is_final=True)
             _tell(books, intent, current, "attempt.finalized", f"final in slot {landed.slot}", now)
             return True
 
@@ -269,7 +270,9 @@ def _recompute(books: Books, intent: TradeIntent, now: datetime) -> TradeIntent:
         if intent.state is IntentState.PENDING:
             # Its attempt was called dead and landed after all: it was EXECUTING all the time.
             intent = books.intents.change(intent, at=now, state=IntentState.EXECUTING)
-    return books.intents.change(intent, at=now, state=wanted, **fields)
+    changed = books.intents.change(intent, at=now, state=wanted, **fields)
+    follow(books, changed, now)
+    return changed
 
 
 def _tell(

@@ -65,6 +65,7 @@ from sniperforge.trading.executor_policy import ExecutorPolicy, Standing, TradeR
 from sniperforge.trading.funds import reserve
 from sniperforge.trading.maintenance import MaintenancePreparation
 from sniperforge.trading.mortality import Fate, Mortality
+from sniperforge.trading.order_life import follow
 from sniperforge.trading.preparation import Preparation, Prepared
 from sniperforge.trading.price_judge import PriceJudge
 from sniperforge.trading.progress import Progress, Step, Watch, unwatched
@@ -295,6 +296,7 @@ class TradeExecutor:
             intent, at=now, state=state, reason_code=code, reason=reason, lease_owner=None, lease_until=None
         )
         _tell(books, ended, f"intent.{state.value}", reason, now)
+        follow(books, ended, now)
         return ended
 
     def _sign_and_persist(self, intent: TradeIntent, prepared: Prepared) -> Attempt:

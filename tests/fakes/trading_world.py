@@ -141,11 +141,11 @@ class KnownTokens:
 class TradingWorld:
     """One wallet's world. `executor` makes as many workers as a test wants; they share everything but their memory."""
 
-    def __init__(self, *, lamports: int = 5 * 10**9, usdc: int = 1_000_000_000) -> None:
+    def __init__(self, *, lamports: int = 5 * 10**9, usdc: int = 1_000_000_000, jup: int = 0) -> None:
         self.points = Points()
         self.clock = TradingClock()
         self.clock.passed = self._time_passes
-        self.chain = TradingChain(self.points, lamports=lamports, tokens={USDC: usdc, JUP: 0})
+        self.chain = TradingChain(self.points, lamports=lamports, tokens={USDC: usdc, JUP: jup})
         self.chain.shown = self._leaves
         self.exchange = TradingExchange(self.clock, self.chain, self.points)
         self.oracle = FakeOracle(self.clock, USD)

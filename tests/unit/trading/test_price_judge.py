@@ -420,6 +420,13 @@ def test_the_cap_is_known_before_any_price_is(
     assert desk.judge.cap_bps(USDC, output_mint, effect=effect, max_slippage_bps=20) == 20
 
 
+@pytest.mark.parametrize(("effect", "cap_bps"), [(ENTRY, 100), (EXIT, 900)])
+def test_an_exits_own_cap_may_be_wider_than_the_usual_one_and_an_entrys_never(
+    desk: Desk, effect: ExposureEffect, cap_bps: int
+) -> None:
+    assert desk.judge.cap_bps(USDC, SOL, effect=effect, max_slippage_bps=900) == cap_bps
+
+
 def test_the_single_source_cap_never_widens_the_other(desk: Desk) -> None:
     desk.policy = replace(POLICY, single_source_slippage_bps=500)
 

@@ -1,0 +1,256 @@
+"""Orders that wait for the market: making them, and looking at it for them.
+
+One look asks for the prices that open orders watch, once; hands each to the book of triggers in one commit; then
+decides the trade of every leg whose trigger fired, one commit each. Any number of looks may go on at once: a print
+counts once, a trigger fires once, a leg's firing has one key for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from sniperforge.domain.ids import IntentId, OrderId, leg_of_trigger
+from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, LegState, Order, OrderKind, OrderState
+from sniperforge.domain.trigger import Subject
+from sniperforge.errors import ConflictError, OutcomeUnknownError, QueueUnavailableError, RetryableError
+from sniperforge.ports.clock import Clock
+from sniperforge.ports.queue import TaskQueue
+from sniperforge.ports.store import Books, Store
+from sniperforge.ports.triggers import TriggerView
+from sniperforge.trading.order_arming import subjects_of
+from sniperforge.trading.order_desk import OrderDesk
+from sniperforge.trading.order_firing import Firing, converts
+from sniperforge.trading.order_life import arm, cancel_order, end_idle_legs, tell
+from sniperforge.trading.order_terms import OrderTerms
+from sniperforge.trading.price_watch import Look, PriceWatch, note
+
+AT_ONCE = 200
+"""How many legs of each kind one look deals with; the next look finds the others."""
+
+_TRIES = 5
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookResult:
+    """What one look came to, for logs.
+
+    Attributes:
+        watched: Subjects that open orders watch.
+        without_price: Those of them that had none.
+        fired: Triggers that this look's prices fired.
+        decided: Trades that were decided.
+        left: Why some leg that is due could not be dealt with; the next look tries again.
+    """
+
+    watched: int = 0
+    without_price: int = 0
+    fired: int = 0
+    decided: tuple[IntentId, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+class OrderManager:
+    """Makes orders, and fires them.
+
+    Args:
+        store: The books.
+        clock: Time.
+        desk: Checks and places orders.
+        watch: What the watched things cost.
+        firing: Decides trades.
+        queue: Where bells ring.
+    """
+
+    def __init__(
+        self, *, store: Store, clock: Clock, desk: OrderDesk, watch: PriceWatch, firing: Firing, queue: TaskQueue
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._desk = desk
+        self._watch = watch
+        self._firing = firing
+        self._queue = queue
+
+    # ---- making orders
+
+    def create_stop_loss(self, **terms: Any) -> Order:
+        """Sell when the price falls to `trigger` (or buy when it rises to it). Terms: `order_terms.OrderTerms`.
+
+        Raises:
+            InvalidInputError: `problems` lists everything that is wrong.
+        """
+        return self.create(OrderTerms(kind=OrderKind.STOP_LOSS, **terms))
+
+    def create_take_profit(self, **terms: Any) -> Order:
+        """Sell when the price rises to `trigger` (or buy when it falls to it); as `create_stop_loss`."""
+        return self.create(OrderTerms(kind=OrderKind.TAKE_PROFIT, **terms))
+
+    def create_trailing_stop(self, **terms: Any) -> Order:
+        """Sell when the price has fallen by so much from its best (or buy when it has risen); as `create_stop_loss`."""
+        return self.create(OrderTerms(kind=OrderKind.TRAILING_STOP, **terms))
+
+    def create_conditional(self, **terms: Any) -> Order:
+        """Trade when all or any of several things are so; as `create_stop_loss`."""
+        return self.create(OrderTerms(kind=OrderKind.CONDITIONAL, **terms))
+
+    def create(self, terms: OrderTerms) -> Order:
+        """Check and place an order, whole or not at all.
+
+        Raises:
+            InvalidInputError: `problems` lists everything that is wrong.
+        """
+        return self._desk.place(self._desk.draft(terms))
+
+    def cancel(self, order: OrderId, *, reason: str) -> Order:
+        """Take it out of reach of its triggers, then end its trade; see `order_life.cancel_order`.
+
+        Raises:
+            InvalidInputError: There is no such order, or it ended before.
+            ConflictError: It keeps changing.
+        """
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return self._cancel(order, reason)
+        return self._cancel(order, reason)
+
+    def _cancel(self, order: OrderId, reason: str) -> Order:
+        with self._store.write() as books:
+            return cancel_order(books, order, now=self._clock.now(), reason=reason)
+
+    # ---- looking at the market
+
+    def monitor_orders(self) -> LookResult:
+        """One look: everything that is due by time or by price is dealt with, or tried again at the next look.
+
+        Raises:
+            RateLimitedError: There is no room for it in the request budget; nothing was asked.
+            RetryableError: Prices or books cannot be reached; nothing is lost.
+            CommitOutcomeUnknownError: The books may have committed; the next look finds out.
+        """
+        self._end_expired()
+        with self._store.read() as books:
+            watched = [one.subject for one in books.triggers.watched()]
+            waking = books.orders.to_wake(self._clock.now(), AT_ONCE)
+            again = books.orders.to_fire_again(self._clock.now(), AT_ONCE)
+            before = books.triggers.fired(AT_ONCE)
+            extra = self._extra_subjects(books, before, again)
+        subjects = tuple(dict.fromkeys([*watched, *_subjects(waking), *extra]))
+        look = self._watch.look(subjects) if subjects else None
+        fired = self._tick(look) if look is not None else 0
+        values = {} if look is None else {subject: seen.value for subject, seen in look.values.items()}
+        with self._store.read() as books:
+            views = books.triggers.fired(AT_ONCE)
+        work = _Work()
+        for leg in waking:
+            work.do(self._wake, leg, values)
+        for view in views:
+            work.do(self._fire, view, values)
+        for leg in again:
+            work.do(self._fire_again, leg, values)
+        return LookResult(
+            watched=len(subjects),
+            without_price=0 if look is None else len(look.problems),
+            fired=fired,
+            decided=tuple(work.decided),
+            left=tuple(work.left),
+        )
+
+    def compact(self, limit: int) -> int:
+        """Do some of what ticks left for later; returns how many rows, 0 when all is done."""
+        with self._store.write() as books:
+            return books.triggers.compact(limit)
+
+    def _tick(self, look: Look) -> int:
+        now = self._clock.now()
+        with self._store.write() as books:
+            note(books, look, now)
+            results = [
+                books.triggers.tick(subject, seen.value, print_number=seen.print_number, at=seen.at)
+                for subject, seen in sorted(look.values.items())
+            ]
+        return sum(result.fired for result in results)
+
+    def _fire(self, view: TriggerView, values: Mapping[Subject, Decimal]) -> IntentId | None:
+        return self._rung(self._firing.fire(view, values, self._clock.now()))
+
+    def _fire_again(self, leg: Leg, values: Mapping[Subject, Decimal]) -> IntentId | None:
+        return self._rung(self._firing.fire_again(leg, values, self._clock.now()))
+
+    def _rung(self, intent: IntentId | None) -> IntentId | None:
+        if intent is not None:
+            with suppress(QueueUnavailableError):  # the trade is in the books, and the sweep rings for it
+                self._queue.ring_trade(intent)
+        return intent
+
+    def _wake(self, leg: Leg, values: Mapping[Subject, Decimal]) -> None:
+        now = self._clock.now()
+        with self._store.write() as books:
+            order = books.orders.lock(leg.order_id)
+            current = books.orders.leg(leg.order_id, leg.name)
+            if order is None or current is None or current.version != leg.version or order.state is not OrderState.OPEN:
+                return
+            armed = arm(books, current, values, now)
+            tell(books, order, "order.armed", f"leg {leg.name} is watched from now on", now, leg=armed)
+
+    def _end_expired(self) -> None:
+        now = self._clock.now()
+        with self._store.read() as books:
+            late = books.orders.expiring(now, AT_ONCE)
+        for order in late:
+            with self._store.write() as books:
+                current = books.orders.lock(order.id)
+                if current is None or current.version != order.version:
+                    continue
+                legs = books.orders.legs(order.id)
+                if any(leg.state in LIVE_LEG_STATES and leg.name is not LegName.ENTRY for leg in legs):
+                    continue  # `follow` ends it with its trade
+                if any(leg.state is LegState.FIRED for leg in legs):
+                    continue
+                end_idle_legs(books, order.id, now)
+                ended = books.orders.change(current, at=now, state=OrderState.EXPIRED, reason="its time is over")
+                tell(books, ended, "order.expired", "its time is over", now)
+
+    def _extra_subjects(self, books: Books, views: Sequence[TriggerView], again: Sequence[Leg]) -> list[Subject]:
+        """What legs that fire now need besides: prices that turn an amount of one token into one of the other."""
+        found = list[Subject]()
+        for view in views:
+            order_id, name, _ = leg_of_trigger(view.trigger.id)
+            leg = books.orders.leg(order_id, LegName(name))
+            if leg is not None:
+                found += self._needed(books, leg)
+        for leg in again:
+            found += self._needed(books, leg)
+        return found
+
+    def _needed(self, books: Books, leg: Leg) -> Iterable[Subject]:
+        order = books.orders.get(leg.order_id)
+        if order is None or not converts(order, leg):
+            return subjects_of(leg.rule)
+        return (*subjects_of(leg.rule), Subject(leg.input_mint), Subject(leg.output_mint))
+
+
+class _Work:
+    """What one look decided, and what it left for the next."""
+
+    def __init__(self) -> None:
+        self.decided: list[IntentId] = []
+        self.left: list[str] = []
+
+    def do(self, what: Callable[[_T, Mapping[Subject, Decimal]], IntentId | None], one: _T, values: Any) -> None:
+        """One leg. What goes wrong with it keeps no other from firing."""
+        try:
+            intent = what(one, values)
+        except (RetryableError, ConflictError, OutcomeUnknownError) as error:
+            self.left.append(str(error))
+            return
+        if intent is not None:
+            self.decided.append(intent)
+
+
+def _subjects(legs: Sequence[Leg]) -> list[Subject]:
+    return [subject for leg in legs for subject in subjects_of(leg.rule)]

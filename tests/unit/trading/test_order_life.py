@@ -1,0 +1,365 @@
+"""Orders and their trades never contradict each other: real executors, whatever happens in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sniperforge.domain.ids import OrderId, order_key
+from sniperforge.domain.intent import ExposureEffect, IntentState
+from sniperforge.domain.order import Amount, AmountKind, LegName, OrderState
+from sniperforge.domain.risk import RiskLimits
+from sniperforge.domain.trigger import Subject
+from sniperforge.errors import InvalidInputError, PriceUnavailableError
+from sniperforge.ports.records import Asset
+from sniperforge.trading.progress import Step
+from sniperforge.trading.protections import Protections
+from tests.fakes.order_world import PRICE, OrderWorld
+from tests.fakes.trading_orders import JUP, USDC
+from tests.fakes.trading_world import Killed
+
+BUYS: dict[str, Any] = {
+    "effect": ExposureEffect.ENTRY,
+    "input_mint": USDC,
+    "output_mint": JUP,
+    "reduce_only": False,
+}
+
+
+@pytest.fixture
+def world() -> OrderWorld:
+    return OrderWorld()
+
+
+# ---- firing
+def test_a_stop_that_is_reached_sells_everything_and_ends_its_order(world: OrderWorld) -> None:
+    world.stop()
+    assert world.price("0.41") == []
+    (intent,) = world.price("0.4")
+    assert world.states() == {"order": "open", "main": "fired"}
+
+    assert world.finish(intent).state is IntentState.FILLED
+    assert world.states() == {"order": "filled", "main": "filled"}
+    assert world.booked().get(Asset(JUP), 0) == 0
+    assert world.intent(intent).key == order_key(OrderId("o1"), "main", 0)
+    assert world.intent(intent).effect is ExposureEffect.EXIT
+    assert not world.armed()
+
+
+def test_a_trigger_fires_once_whoever_looks_and_however_often(world: OrderWorld) -> None:
+    world.stop()
+    with world.store.books.write() as books:
+        books.triggers.tick(PRICE, Decimal("0.3"), print_number=1, at=world.clock.now())
+    with world.store.books.read() as books:
+        (view,) = books.triggers.fired(10)
+    decided = [world.firing.fire(view, world.values, world.clock.now()) for _ in range(3)]
+    assert [intent is not None for intent in decided] == [True, False, False]
+
+
+def test_a_crash_while_firing_leaves_the_trigger_fired_or_the_trade_decided(world: OrderWorld) -> None:
+    world.stop()
+
+    def die() -> None:
+        raise Killed
+
+    world.points.once("committing", die)
+    with pytest.raises(Killed):
+        world.price("0.3")
+    assert world.states() == {"order": "open", "main": "armed"}
+    assert world.attempts() == ()
+    assert len(world.fire()) == 1
+    assert world.states()["main"] == "fired"
+
+
+def test_how_far_beyond_its_level_it_fired_is_said(world: OrderWorld) -> None:
+    world.stop()
+    world.price("0.3")
+    assert world.legs()[LegName.MAIN].gap_bps == 2500
+    assert "gapped 2500 bps" in world.events("order.fired")[0].message
+
+
+def test_a_trigger_whose_order_ended_decides_nothing(world: OrderWorld) -> None:
+    order = world.stop()
+    with world.store.books.write() as books:
+        books.triggers.tick(PRICE, Decimal("0.3"), print_number=1, at=world.clock.now())
+    world.cancel_order(order)
+    assert world.fire() == []
+    assert world.states() == {"order": "cancelled", "main": "cancelled"}
+
+
+# ---- how much
+@pytest.mark.parametrize(
+    ("amount", "raw"),
+    [
+        (Amount(AmountKind.BASE, 300_000_000), 300_000_000),
+        (Amount(AmountKind.BASE, 3_000_000_000), 1_000_000_000),
+        (Amount(AmountKind.PERCENT, 2_500), 250_000_000),
+        (Amount(AmountKind.QUOTE, 100_000_000), 250_000_000),
+        (Amount(AmountKind.PERCENT, 10_000), None),
+    ],
+)
+def test_an_exit_gives_what_was_asked_and_never_more_than_is_held(
+    world: OrderWorld, amount: Amount, raw: int | None
+) -> None:
+    world.stop(amount=amount)
+    (intent,) = world.price("0.4")
+    assert world.intent(intent).input_amount_raw == raw
+
+
+def test_what_is_promised_elsewhere_is_not_given_twice(world: OrderWorld) -> None:
+    world.stop("o1", amount=Amount(AmountKind.BASE, 700_000_000))
+    world.stop("o2")
+    world.stop("o3", amount=Amount(AmountKind.BASE, 100_000_000))
+    amounts = [world.intent(intent).input_amount_raw for intent in world.price("0.4")]
+    assert amounts == [700_000_000, 300_000_000]
+    assert world.states("o3") == {"order": "open", "main": "waiting"}
+    assert "other trades" in (world.legs("o3")[LegName.MAIN].reason or "")
+
+
+def test_a_buy_in_the_base_token_is_turned_into_what_it_costs(world: OrderWorld) -> None:
+    world.stop(amount=Amount(AmountKind.BASE, 200_000_000), **BUYS)
+    (intent,) = world.price("0.4")
+    assert world.intent(intent).input_amount_raw == 80_000_000
+
+
+def test_an_amount_that_needs_a_price_waits_for_it(world: OrderWorld) -> None:
+    world.stop(amount=Amount(AmountKind.QUOTE, 100_000_000))
+    del world.values[Subject(USDC)]
+    with pytest.raises(PriceUnavailableError):
+        world.price("0.4")
+    world.values[Subject(USDC)] = Decimal(1)
+    assert len(world.fire()) == 1
+
+
+def test_a_stop_without_anything_to_protect_ends_and_says_so() -> None:
+    world = OrderWorld(jup=0)
+    world.stop()
+    assert world.price("0.4") == []
+    assert world.order().state is OrderState.CANCELLED
+    assert "nothing is held" in world.events("order.cancelled")[0].message
+
+
+# ---- a trade that ends without a fill
+def test_a_stop_whose_trade_failed_fires_again_under_a_new_key_until_it_fills(world: OrderWorld) -> None:
+    world.stop(widen_to_bps=700)
+    (first,) = world.price("0.4")
+    world.pass_time(minutes=30)  # past its deadline
+    assert world.finish(first).state is IntentState.FAILED
+    assert world.states() == {"order": "open", "main": "waiting"}
+    assert world.events("order.fires_again")
+    assert world.fire_again() == []
+
+    world.pass_time(seconds=3)
+    (second,) = world.fire_again()
+    assert world.intent(second).key == order_key(OrderId("o1"), "main", 1)
+    assert (world.intent(first).max_slippage_bps, world.intent(second).max_slippage_bps) == (300, 450)
+    assert world.finish(second).state is IntentState.FILLED
+    assert world.states() == {"order": "filled", "main": "filled"}
+
+
+def test_a_cap_widens_no_farther_than_the_order_says(world: OrderWorld) -> None:
+    world.stop(widen_to_bps=500)
+    (intent,) = world.price("0.4")
+    caps = [world.intent(intent).max_slippage_bps]
+    for _ in range(3):
+        world.pass_time(minutes=30)
+        world.finish(intent)
+        world.pass_time(minutes=2)
+        (intent,) = world.fire_again()
+        caps.append(world.intent(intent).max_slippage_bps)
+    assert caps == [300, 450, 500, 500]
+
+
+def test_a_token_that_may_not_be_bought_keeps_an_entry_waiting_and_says_why(world: OrderWorld) -> None:
+    world.tokens.dangerous.add(JUP)
+    world.stop(amount=Amount(AmountKind.QUOTE, 50_000_000), **BUYS)
+    assert world.price("0.4") == []
+    assert world.states() == {"order": "open", "main": "waiting"}
+    assert "can be stopped" in world.events("order.postponed")[0].message
+
+
+def test_protections_hold_an_entry_back_by_name_and_never_an_exit(world: OrderWorld) -> None:
+    limits = RiskLimits(exposure_usd=1, cash=frozenset({USDC}))
+    world.finish(world.decide())
+    world.policy = replace(world.policy, protections=Protections(limits))
+    world.stop("o1", amount=Amount(AmountKind.QUOTE, 50_000_000), **BUYS)
+    world.stop("o2")
+    (exit_,) = world.price("0.4")
+    assert world.intent(exit_).effect is ExposureEffect.EXIT
+    assert world.states("o1") == {"order": "open", "main": "waiting"}
+    assert "exposure" in (world.legs("o1")[LegName.MAIN].reason or "")
+
+
+# ---- a pair
+def test_the_leg_that_fires_suspends_the_other_and_its_final_fill_cancels_it(world: OrderWorld) -> None:
+    world.pair()
+    (intent,) = world.price("0.4")
+    assert world.states() == {"order": "open", "stop": "fired", "take": "suspended"}
+    assert world.price("0.9") == []
+
+    world.confirm(intent)
+    assert world.states() == {"order": "open", "stop": "filled", "take": "suspended"}
+    world.finish(intent)
+    assert world.states() == {"order": "filled", "stop": "filled", "take": "cancelled"}
+
+
+def test_both_legs_that_fire_at_one_print_make_one_trade(world: OrderWorld) -> None:
+    both = world.leg(LegName.TAKE).rule
+    world.place(world.leg(LegName.STOP, rule=both), world.leg(LegName.TAKE, rule=both))
+    assert len(world.price("0.8")) == 1
+    assert sorted(world.states().values()) == ["fired", "open", "suspended"]
+
+
+def test_the_other_leg_is_watched_again_when_the_trade_failed(world: OrderWorld) -> None:
+    world.pair()
+    (intent,) = world.price("0.4")
+    world.pass_time(minutes=30)
+    world.finish(intent)
+    assert world.states() == {"order": "open", "stop": "waiting", "take": "armed"}
+
+    (other,) = world.price("0.8")
+    assert world.states() == {"order": "open", "stop": "suspended", "take": "fired"}
+    world.pass_time(seconds=10)
+    assert world.fire_again() == []
+    world.pass_time(minutes=30)
+    world.finish(other)
+    assert world.states() == {"order": "open", "stop": "waiting", "take": "waiting"}
+
+
+def test_a_fork_that_takes_the_fill_back_keeps_the_other_leg_suspended_until_the_trade_ends(world: OrderWorld) -> None:
+    world.pair()
+    (intent,) = world.price("0.4")
+    world.confirm(intent)
+    world.lose_to_a_fork(intent)
+    assert world.states() == {"order": "open", "stop": "fired", "take": "suspended"}
+
+
+# ---- a bracket
+def test_a_bracket_has_its_exits_from_the_commit_in_which_its_entry_filled(world: OrderWorld) -> None:
+    world.bracket()
+    assert world.price("0.3") != []
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
+    (intent,) = [leg.intent_id for leg in world.legs().values() if leg.intent_id is not None]
+    world.confirm(intent)
+
+    assert world.states() == {"order": "open", "entry": "filled", "stop": "armed", "take": "armed"}
+    brought = world.fill(world.attempts(intent)[-1]).output_raw
+    assert {leg.amount for name, leg in world.legs().items() if name is not LegName.ENTRY} == {
+        Amount(AmountKind.BASE, brought)
+    }
+    world.finish(intent)
+    (stop,) = world.price("0.3")
+    assert world.intent(stop).input_amount_raw == brought
+    world.finish(stop)
+    assert world.states() == {"order": "filled", "entry": "filled", "stop": "filled", "take": "cancelled"}
+
+
+def test_a_bracket_whose_entry_lost_its_fill_to_a_fork_takes_its_exits_back(world: OrderWorld) -> None:
+    world.bracket()
+    (intent,) = world.price("0.45")
+    world.confirm(intent)
+    world.lose_to_a_fork(intent)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
+    assert not world.armed()
+    world.finish(intent)
+    assert world.states()["stop"] == "armed"
+
+
+def test_the_time_of_a_bracket_is_that_of_its_entry(world: OrderWorld) -> None:
+    world.bracket(expires_at=world.clock.now() + timedelta(hours=1))
+    (intent,) = world.price("0.45")
+    world.finish(intent)
+    assert world.order().expires_at is None
+
+
+# ---- cancelling
+def test_cancelling_takes_an_order_out_of_reach(world: OrderWorld) -> None:
+    order = world.pair()
+    world.cancel_order(order)
+    assert world.states() == {"order": "cancelled", "stop": "cancelled", "take": "cancelled"}
+    assert world.price("0.1") == []
+    with pytest.raises(InvalidInputError, match="cancelled already"):
+        world.cancel_order(order)
+
+
+def test_a_decided_trade_that_is_not_signed_ends_with_its_order(world: OrderWorld) -> None:
+    order = world.pair()
+    (intent,) = world.price("0.4")
+    assert world.cancel_order(order).state is OrderState.OPEN
+    assert world.states() == {"order": "open", "stop": "fired", "take": "cancelled"}
+    assert world.finish(intent).state is IntentState.CANCELLED
+    assert world.states() == {"order": "cancelled", "stop": "cancelled", "take": "cancelled"}
+    assert world.attempts(intent) == ()
+
+
+def test_a_signed_trade_is_waited_for_and_says_what_became_of_the_order(world: OrderWorld) -> None:
+    order = world.stop()
+    (intent,) = world.price("0.4")
+    world.at[Step.PERSISTED] = lambda: world.cancel_order(order)
+    assert world.finish(intent).state is IntentState.FILLED
+    assert world.states() == {"order": "filled", "main": "filled"}
+
+
+@pytest.mark.parametrize("lands", [True, False])
+def test_cancelling_a_bracket_whose_entry_is_under_way_never_leaves_it_unprotected(
+    world: OrderWorld,
+    lands: bool,  # noqa: FBT001
+) -> None:
+    order = world.bracket()
+    (intent,) = world.price("0.45")
+    if lands:
+        world.at[Step.PERSISTED] = lambda: world.cancel_order(order)
+    else:
+        world.cancel_order(order)
+    world.finish(intent)
+    live = {"order": "open", "entry": "filled", "stop": "armed", "take": "armed"}
+    gone = {"order": "cancelled", "entry": "cancelled", "stop": "cancelled", "take": "cancelled"}
+    assert world.states() == (live if lands else gone)
+    assert bool(world.events("order.cancelled_too_late")) is lands
+
+
+def test_a_trade_cancelled_by_hand_ends_its_order_loudly(world: OrderWorld) -> None:
+    world.stop()
+    (intent,) = world.price("0.4")
+    world.executor().cancel(intent)
+    world.finish(intent)
+    assert world.states() == {"order": "cancelled", "main": "cancelled"}
+    assert world.events("order.cancelled")[0].severity.value == "warning"
+
+
+# ---- whatever dies
+STEPS: list[Step] = [Step.CLAIMED, Step.SIGNED, Step.PERSISTED, Step.ANSWERED, Step.SEEN, Step.BOOKED]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("make", [OrderWorld.stop, OrderWorld.pair, OrderWorld.bracket])
+def test_a_worker_that_dies_leaves_order_and_trade_at_one(
+    world: OrderWorld, make: Callable[[OrderWorld], OrderId], step: Step
+) -> None:
+    make(world)
+    (intent,) = world.price("0.4")
+
+    def die() -> None:
+        raise Killed
+
+    world.at[step] = die
+    with pytest.raises(Killed):
+        world.finish(intent)
+    world.pass_time(seconds=60)
+    world.finish(intent, owner="two")
+    legs = world.legs()
+    fired = [leg for leg in legs.values() if leg.intent_id == intent]
+    assert [leg.state.value for leg in fired] == ["filled"]
+    assert sum(leg.state.value in ("fired", "filled") for leg in legs.values()) == 1
+    assert len([one for one in world.attempts(intent) if one.landed_slot is not None]) == 1
+
+
+def test_a_trade_of_the_command_line_is_nobodys_leg(world: OrderWorld) -> None:
+    intent = world.decide()
+    world.finish(intent)
+    assert world.booked(final_only=False)[Asset(JUP)] > 1_000_000_000
