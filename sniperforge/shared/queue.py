@@ -30,6 +30,8 @@ QUEUE_OF: Mapping[TaskName, Queue] = MappingProxyType(
         TaskName.LOOK_AGAIN: Queue.HEALTH,
         TaskName.RING_DUE_PLANS: Queue.STRATEGIES,
         TaskName.RUN_PLAN: Queue.STRATEGIES,
+        TaskName.CHECK_TRIGGERS: Queue.ORDERS,
+        TaskName.COMPACT_TRIGGERS: Queue.ORDERS,
         TaskName.RECONCILE_WALLETS: Queue.HEALTH,
         TaskName.CHECK_INVARIANTS: Queue.HEALTH,
         TaskName.SING_CANARY: Queue.HEALTH,
