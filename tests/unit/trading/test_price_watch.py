@@ -2,150 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import OrderId, trigger_id
 from sniperforge.domain.money import Mint
-from sniperforge.domain.prices import Price
-from sniperforge.domain.trigger import Direction, Subject, Trigger
+from sniperforge.domain.trigger import Subject
 from sniperforge.domain.watching import Watching
 from sniperforge.errors import ExchangeUnavailableError, InvalidInputError, NodeUnavailableError, RateLimitedError
 from sniperforge.ports.exchange import Lane
-from sniperforge.ports.records import Event, Severity
+from sniperforge.ports.records import Severity
 from sniperforge.trading.price_checks import MAX_SLOTS_AHEAD
-from sniperforge.trading.price_watch import SAMPLE_EVERY, Look, PriceWatch, check_every, note
-from tests.fakes.chain import FakeChain
-from tests.fakes.clock import START, FakeClock
-from tests.fakes.exchange import FakeExchange
+from sniperforge.trading.price_watch import SAMPLE_EVERY, Look, check_every
+from tests.fakes.clock import START
+from tests.fakes.price_world import HOUR, JUP_USD, SOL_IN_AN_HOUR, SOL_IN_JUP, SOL_USD, PriceWorld
 from tests.fakes.store import FakeStore
 from tests.fakes.trading_orders import JUP, SOL, USDC
 from tests.fakes.trading_world import PRICES
 
-SOL_USD, JUP_USD = Subject(SOL), Subject(JUP)
-SOL_IN_JUP = Watching(SOL, per=JUP).subject
-SOL_IN_AN_HOUR = Watching(SOL, lookback_s=3_600).subject
-HOUR = timedelta(hours=1)
-
-
-class Market(FakeExchange):
-    """Jupiter with a slot for each price, which can be asked together only when there is room."""
-
-    def __init__(self, clock: FakeClock, slot: int) -> None:
-        super().__init__(clock, listings=(), usd={SOL: Decimal("180.25"), JUP: Decimal("0.5")})
-        self.slot = slot
-        self.slots: dict[Mint, int | None] = {}
-        self.is_full = False
-        self.held = timedelta(0)
-
-    def prices(self, mints: Sequence[Mint], *, lane: Lane = Lane.MONITORING) -> Mapping[Mint, Price]:
-        found = super().prices(mints, lane=lane)
-        return {
-            mint: replace(price, slot=self.slots.get(mint, self.slot), observed_at=price.observed_at - self.held)
-            for mint, price in found.items()
-        }
-
-    @contextmanager
-    def together(self, calls: int, *, lane: Lane) -> Iterator[None]:
-        with super().together(calls, lane=lane):
-            if self.is_full:
-                raise RateLimitedError("used up", subject="jupiter", retry_at=START)
-            yield
-
-
-class World:
-    """A watch, and the book of triggers that it looks for."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.store = FakeStore()
-        self.chain = FakeChain()
-        self.chain.confirm_slots = 0
-        self.market = Market(self.clock, self.chain.head_slot)
-        self.watch = PriceWatch(
-            store=self.store, exchange=self.market, chain=self.chain, clock=self.clock, policy=PRICES
-        )
-
-    def look(self, *subjects: Subject) -> Look:
-        """Look, and write it down as the manager of orders does."""
-        look = self.watch.look(subjects)
-        with self.store.write() as books:
-            note(books, look, self.clock.now())
-            for subject, seen in look.values.items():
-                books.triggers.tick(subject, seen.value, print_number=seen.print_number, at=seen.at)
-        return look
-
-    def value(self, subject: Subject) -> Decimal | None:
-        """What it is now, if anything."""
-        seen = self.look(subject).values.get(subject)
-        return None if seen is None else seen.value
-
-    def problem(self, subject: Subject) -> str:
-        """Why it has no value now."""
-        look = self.look(subject)
-        assert look.values == {}
-        return look.problems[subject]
-
-    def wait_for(self, *subjects: Subject) -> None:
-        """A trigger on each, far away."""
-        with self.store.write() as books:
-            books.triggers.add(
-                [
-                    Trigger(
-                        id=trigger_id(OrderId("o1"), "main", number),
-                        subject=subject,
-                        direction=Direction.DOWN,
-                        confirmations=1,
-                        level=Decimal("0.000001"),
-                    )
-                    for number, subject in enumerate(subjects)
-                ],
-                at=START,
-            )
-
-    def events(self) -> list[Event]:
-        """Of prices, oldest first."""
-        with self.store.read() as books:
-            return [event for event in reversed(books.events.recent(100)) if event.kind.startswith("price.")]
-
-    def passes(self, time: timedelta) -> None:
-        """Time, in which the chain goes on and Jupiter with it."""
-        self.clock.advance(time)
-        self.chain.advance(int(time / timedelta(milliseconds=400)))
-        self.market.slot = self.chain.head_slot
-
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> PriceWorld:
+    return PriceWorld(FakeStore())
 
 
 # --- prices
 
 
-def test_a_fresh_price_is_a_value_numbered_by_its_slot(world: World) -> None:
+def test_a_fresh_price_is_a_value_numbered_by_its_slot(world: PriceWorld) -> None:
     (seen,) = world.look(SOL_USD).values.values()
     assert (seen.value, seen.print_number, seen.at) == (Decimal("180.25"), world.chain.head_slot, START)
 
 
-def test_every_price_is_asked_for_once(world: World) -> None:
+def test_every_price_is_asked_for_once(world: PriceWorld) -> None:
     world.watch.look((SOL_USD, JUP_USD, SOL_IN_JUP, SOL_IN_AN_HOUR, SOL_USD), lane=Lane.ENTRY)
     assert [tuple(call) for call in world.market.calls] == [("prices", (SOL, JUP), Lane.ENTRY)]
 
 
-def test_nothing_is_asked_for_nothing(world: World) -> None:
+def test_nothing_is_asked_for_nothing(world: PriceWorld) -> None:
     world.chain.nodes[0].failure = NodeUnavailableError("nobody is there")
     assert world.look() == Look(values={}, problems={}, observed=())
     assert world.market.calls == []
 
 
-def test_more_than_fifty_are_asked_in_batches_that_go_together(world: World) -> None:
+def test_more_than_fifty_are_asked_in_batches_that_go_together(world: PriceWorld) -> None:
     mints = [Mint(f"mint{number}") for number in range(101)]
     world.market.usd = dict.fromkeys(mints, Decimal(2))
     look = world.look(*map(Subject, mints))
@@ -156,7 +58,7 @@ def test_more_than_fifty_are_asked_in_batches_that_go_together(world: World) -> 
     assert [call.what for call in calls] == [tuple(mints[:50]), tuple(mints[50:100]), tuple(mints[100:])]
 
 
-def test_without_room_for_all_batches_none_is_asked(world: World) -> None:
+def test_without_room_for_all_batches_none_is_asked(world: PriceWorld) -> None:
     world.market.is_full = True
     with pytest.raises(RateLimitedError):
         world.look(*(Subject(f"mint{number}") for number in range(51)))
@@ -164,7 +66,7 @@ def test_without_room_for_all_batches_none_is_asked(world: World) -> None:
 
 
 @pytest.mark.parametrize("error", [RateLimitedError("used up", retry_at=START), ExchangeUnavailableError("away")])
-def test_what_keeps_jupiter_from_answering_is_passed_on_and_nothing_is_noted(world: World, error: Any) -> None:
+def test_what_keeps_jupiter_from_answering_is_passed_on_and_nothing_is_noted(world: PriceWorld, error: Any) -> None:
     world.wait_for(SOL_USD)
     world.market.fail("prices", error)
     with pytest.raises(type(error)):
@@ -172,7 +74,7 @@ def test_what_keeps_jupiter_from_answering_is_passed_on_and_nothing_is_noted(wor
     assert world.events() == []
 
 
-def test_a_name_that_means_nothing_is_refused(world: World) -> None:
+def test_a_name_that_means_nothing_is_refused(world: PriceWorld) -> None:
     with pytest.raises(InvalidInputError):
         world.look(Subject(f"{SOL}@soon"))
 
@@ -180,7 +82,7 @@ def test_a_name_that_means_nothing_is_refused(world: World) -> None:
 # --- no price
 
 
-def test_a_token_without_a_price_has_no_value(world: World) -> None:
+def test_a_token_without_a_price_has_no_value(world: PriceWorld) -> None:
     del world.market.usd[SOL]
     assert world.problem(SOL_USD) == "missing: Jupiter has no price for it"
 
@@ -194,22 +96,22 @@ def test_a_token_without_a_price_has_no_value(world: World) -> None:
         (MAX_SLOTS_AHEAD + 1, False),
     ],
 )
-def test_a_price_of_another_time_has_no_value(world: World, slot: int, *, is_fresh: bool) -> None:
+def test_a_price_of_another_time_has_no_value(world: PriceWorld, slot: int, *, is_fresh: bool) -> None:
     world.market.slot += slot
     assert (world.value(SOL_USD) is not None) == is_fresh
 
 
-def test_a_price_of_no_slot_has_no_value(world: World) -> None:
+def test_a_price_of_no_slot_has_no_value(world: PriceWorld) -> None:
     world.market.slots[SOL] = None
     assert world.problem(SOL_USD) == "stale: Jupiter does not say of which slot its price is"
 
 
-def test_a_price_that_was_held_too_long_has_no_value(world: World) -> None:
+def test_a_price_that_was_held_too_long_has_no_value(world: PriceWorld) -> None:
     world.market.held = timedelta(seconds=61)
     assert world.problem(SOL_USD).startswith("stale: ")
 
 
-def test_a_stale_price_is_not_kept_as_the_last_one_seen(world: World) -> None:
+def test_a_stale_price_is_not_kept_as_the_last_one_seen(world: PriceWorld) -> None:
     world.market.slot -= PRICES.max_slots_behind + 1
     world.market.usd[SOL] = Decimal(999)
     assert world.look(SOL_USD).observed == ()
@@ -218,14 +120,14 @@ def test_a_stale_price_is_not_kept_as_the_last_one_seen(world: World) -> None:
     assert world.value(SOL_USD) == 180
 
 
-def test_a_price_that_jumped_is_believed_at_the_second_look(world: World) -> None:
+def test_a_price_that_jumped_is_believed_at_the_second_look(world: PriceWorld) -> None:
     world.look(SOL_USD)
     world.market.usd[SOL] = Decimal(90)
     assert world.problem(SOL_USD).startswith("jumped: ")
     assert world.value(SOL_USD) == 90
 
 
-def test_a_price_that_jumped_and_came_back_was_never_a_value(world: World) -> None:
+def test_a_price_that_jumped_and_came_back_was_never_a_value(world: PriceWorld) -> None:
     world.look(SOL_USD)
     for usd in (Decimal(90), Decimal("180.25"), Decimal("180.25")):
         world.market.usd[SOL] = usd
@@ -234,7 +136,7 @@ def test_a_price_that_jumped_and_came_back_was_never_a_value(world: World) -> No
     assert seen == Decimal("180.25")
 
 
-def test_a_jump_is_believed_at_the_second_look_of_somebody_who_writes_nothing_down(world: World) -> None:
+def test_a_jump_is_believed_at_the_second_look_of_somebody_who_writes_nothing_down(world: PriceWorld) -> None:
     world.look(SOL_USD)
     world.market.usd[SOL] = Decimal(90)
     assert world.watch.look((SOL_USD,)).values == {}
@@ -244,30 +146,30 @@ def test_a_jump_is_believed_at_the_second_look_of_somebody_who_writes_nothing_do
 # --- ratios
 
 
-def test_a_ratio_is_how_many_of_the_other_one_costs(world: World) -> None:
+def test_a_ratio_is_how_many_of_the_other_one_costs(world: PriceWorld) -> None:
     assert world.value(SOL_IN_JUP) == Decimal("360.5")
 
 
-def test_a_ratio_has_seventeen_digits(world: World) -> None:
+def test_a_ratio_has_seventeen_digits(world: PriceWorld) -> None:
     world.market.usd[JUP] = Decimal(3)
     world.market.usd[SOL] = Decimal(200)
     assert world.value(SOL_IN_JUP) == Decimal("66.666666666666667")
 
 
 @pytest.mark.parametrize("mint", [SOL, JUP])
-def test_a_ratio_needs_both_prices(world: World, mint: Mint) -> None:
+def test_a_ratio_needs_both_prices(world: PriceWorld, mint: Mint) -> None:
     del world.market.usd[mint]
     assert world.problem(SOL_IN_JUP) == f"missing: Jupiter has no price for it ({mint})"
 
 
 @pytest.mark.parametrize("mint", [SOL, JUP])
-def test_a_ratio_needs_both_prices_fresh(world: World, mint: Mint) -> None:
+def test_a_ratio_needs_both_prices_fresh(world: PriceWorld, mint: Mint) -> None:
     world.market.slots[mint] = world.chain.head_slot - PRICES.max_slots_behind - 1
     assert world.problem(SOL_IN_JUP).startswith("stale: ")
 
 
 @pytest.mark.parametrize("mint", [SOL, JUP])
-def test_a_new_price_of_either_side_is_a_new_ratio_and_nothing_else_is(world: World, mint: Mint) -> None:
+def test_a_new_price_of_either_side_is_a_new_ratio_and_nothing_else_is(world: PriceWorld, mint: Mint) -> None:
     world.market.slots = {SOL: world.chain.head_slot - 50, JUP: world.chain.head_slot}
 
     def number() -> int:
@@ -279,7 +181,7 @@ def test_a_new_price_of_either_side_is_a_new_ratio_and_nothing_else_is(world: Wo
     assert number() > first
 
 
-def test_a_ratio_that_no_price_can_be_has_no_value(world: World) -> None:
+def test_a_ratio_that_no_price_can_be_has_no_value(world: PriceWorld) -> None:
     world.market.usd = {SOL: Decimal("1E-9"), JUP: Decimal(1_000_000)}
     assert world.problem(SOL_IN_JUP).startswith("out of range: ")
 
@@ -287,7 +189,7 @@ def test_a_ratio_that_no_price_can_be_has_no_value(world: World) -> None:
 # --- changes over a time
 
 
-def test_a_change_is_a_share_of_the_price_of_then(world: World) -> None:
+def test_a_change_is_a_share_of_the_price_of_then(world: PriceWorld) -> None:
     world.look(SOL_IN_AN_HOUR)
     for _ in range(6):
         world.passes(HOUR / 6)
@@ -298,14 +200,14 @@ def test_a_change_is_a_share_of_the_price_of_then(world: World) -> None:
     assert world.value(SOL_IN_AN_HOUR) == Decimal("1.1349527665317139")  # 210.25 / 185.25
 
 
-def test_a_change_is_a_new_one_when_its_price_is(world: World) -> None:
+def test_a_change_is_a_new_one_when_its_price_is(world: PriceWorld) -> None:
     world.look(SOL_IN_AN_HOUR)
     world.passes(HOUR)
     look = world.look(SOL_IN_AN_HOUR, SOL_USD)
     assert look.values[SOL_IN_AN_HOUR].print_number == look.values[SOL_USD].print_number == world.chain.head_slot
 
 
-def test_before_anything_is_known_of_then_a_change_has_no_value(world: World) -> None:
+def test_before_anything_is_known_of_then_a_change_has_no_value(world: PriceWorld) -> None:
     world.look(SOL_IN_AN_HOUR)
     world.passes(HOUR - timedelta(seconds=1))
     assert world.problem(SOL_IN_AN_HOUR) == "too early: no price is known from 3600 s ago yet"
@@ -314,7 +216,7 @@ def test_before_anything_is_known_of_then_a_change_has_no_value(world: World) ->
 @pytest.mark.parametrize(
     ("lookback", "slack"), [(HOUR, timedelta(seconds=360)), (timedelta(seconds=30), timedelta(seconds=60))]
 )
-def test_the_price_of_then_may_be_a_little_older(world: World, lookback: timedelta, slack: timedelta) -> None:
+def test_the_price_of_then_may_be_a_little_older(world: PriceWorld, lookback: timedelta, slack: timedelta) -> None:
     over = Watching(SOL, lookback_s=int(lookback.total_seconds())).subject
     world.look(over)
     world.passes(lookback + slack)
@@ -323,7 +225,7 @@ def test_the_price_of_then_may_be_a_little_older(world: World, lookback: timedel
     assert world.watch.look((over,)).values == {}
 
 
-def test_the_price_of_then_is_kept_while_there_is_no_change_yet_but_not_when_it_jumped(world: World) -> None:
+def test_the_price_of_then_is_kept_while_there_is_no_change_yet_but_not_when_it_jumped(world: PriceWorld) -> None:
     world.look(SOL_USD)
     world.market.usd[SOL] = Decimal(90)
     assert world.problem(SOL_IN_AN_HOUR).startswith("jumped: ")
@@ -333,7 +235,7 @@ def test_the_price_of_then_is_kept_while_there_is_no_change_yet_but_not_when_it_
     assert world.value(SOL_IN_AN_HOUR) == 1
 
 
-def samples(world: World) -> list[timedelta]:
+def samples(world: PriceWorld) -> list[timedelta]:
     """How long before now each kept price is, oldest first."""
     now, found = world.clock.now(), list[timedelta]()
     with world.store.read() as books:
@@ -344,19 +246,19 @@ def samples(world: World) -> list[timedelta]:
     return found[::-1]
 
 
-def test_a_price_is_kept_every_ten_seconds_and_not_at_every_look(world: World) -> None:
+def test_a_price_is_kept_every_ten_seconds_and_not_at_every_look(world: PriceWorld) -> None:
     for _ in range(21):
         world.look(SOL_IN_AN_HOUR, SOL_USD, JUP_USD)
         world.passes(timedelta(seconds=1))
     assert samples(world) == [timedelta(seconds=21 - at) for at in (0, 10, 20)]
 
 
-def test_prices_are_kept_only_of_what_is_watched_over_a_time(world: World) -> None:
+def test_prices_are_kept_only_of_what_is_watched_over_a_time(world: PriceWorld) -> None:
     world.look(SOL_USD, SOL_IN_JUP)
     assert samples(world) == []
 
 
-def test_prices_are_forgotten_after_the_longest_time_watched(world: World) -> None:
+def test_prices_are_forgotten_after_the_longest_time_watched(world: PriceWorld) -> None:
     short = Watching(SOL, lookback_s=60).subject
     world.look(SOL_IN_AN_HOUR, short)
     world.passes(HOUR + timedelta(seconds=360))
@@ -370,11 +272,11 @@ def test_prices_are_forgotten_after_the_longest_time_watched(world: World) -> No
 # --- what is told
 
 
-def told(world: World) -> list[tuple[str, Severity, Any]]:
+def told(world: PriceWorld) -> list[tuple[str, Severity, Any]]:
     return [(event.kind, event.severity, event.facts["subject"]) for event in world.events()]
 
 
-def test_a_price_that_is_missing_is_told_once_and_once_when_it_is_back(world: World) -> None:
+def test_a_price_that_is_missing_is_told_once_and_once_when_it_is_back(world: PriceWorld) -> None:
     world.wait_for(SOL_USD, JUP_USD)
     usd = world.market.usd.pop(SOL)
     for _ in range(3):
@@ -387,7 +289,7 @@ def test_a_price_that_is_missing_is_told_once_and_once_when_it_is_back(world: Wo
     assert told(world)[1:] == [("price.back", Severity.INFO, SOL)]
 
 
-def test_a_price_that_grows_staler_is_told_once(world: World) -> None:
+def test_a_price_that_grows_staler_is_told_once(world: PriceWorld) -> None:
     world.wait_for(SOL_USD)
     world.chain.advance(PRICES.max_slots_behind + 1)
     for _ in range(3):
@@ -396,7 +298,7 @@ def test_a_price_that_grows_staler_is_told_once(world: World) -> None:
     assert told(world) == [("price.missing", Severity.WARNING, SOL)]
 
 
-def test_a_jump_that_is_believed_is_told_as_missing_and_back(world: World) -> None:
+def test_a_jump_that_is_believed_is_told_as_missing_and_back(world: PriceWorld) -> None:
     world.wait_for(SOL_USD)
     world.look(SOL_USD)
     world.market.usd[SOL] = Decimal(90)
@@ -405,13 +307,13 @@ def test_a_jump_that_is_believed_is_told_as_missing_and_back(world: World) -> No
     assert [kind for kind, _, _ in told(world)] == ["price.missing", "price.back"]
 
 
-def test_nobody_is_told_of_what_nobody_waits_for(world: World) -> None:
+def test_nobody_is_told_of_what_nobody_waits_for(world: PriceWorld) -> None:
     del world.market.usd[SOL]
     world.look(SOL_USD)
     assert world.events() == []
 
 
-def test_what_was_seen_is_kept_for_the_next_jump(world: World) -> None:
+def test_what_was_seen_is_kept_for_the_next_jump(world: PriceWorld) -> None:
     world.look(SOL_USD)
     with world.store.read() as books:
         assert books.prices.newest({SOL})[SOL, "jupiter"].usd == Decimal("180.25")
@@ -431,7 +333,7 @@ def test_prices_are_looked_at_as_often_as_the_budget_bears_and_every_second_at_b
     assert check_every(subjects, calls=calls, window=timedelta(seconds=10)) == timedelta(seconds=seconds)
 
 
-def test_a_ratio_needs_two_prices_of_the_fifty_in_a_request(world: World) -> None:
+def test_a_ratio_needs_two_prices_of_the_fifty_in_a_request(world: PriceWorld) -> None:
     pairs = [Watching(Mint(f"mint{number}"), per=USDC).subject for number in range(50)]
     assert check_every(pairs, calls=2, window=timedelta(seconds=10)) == timedelta(seconds=10)
     assert check_every(pairs[:49], calls=2, window=timedelta(seconds=10)) == timedelta(seconds=5)
