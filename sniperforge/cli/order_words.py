@@ -97,7 +97,7 @@ def leg_words(leg: Leg, order: Order, names: TokenNames) -> str:
     begins = ""
     if leg.state is LegState.DORMANT and leg.amount.kind is AmountKind.FILLED:
         begins = "once the entry has filled, "
-    elif leg.active_from is not None:
+    elif leg.active_from is not None and leg.active_from > order.created_at:
         begins = f"from {leg.active_from:%Y-%m-%d %H:%M:%S} UTC, "
     return f"{begins}when {rule}{looks}: {action}"
 

@@ -118,7 +118,7 @@ def _told(crossing: Crossing) -> str:
 
 def percent_of_change(level: Decimal) -> Decimal:
     """A share of an earlier price as the change in percent: 0.95 is -5."""
-    return (level - 1) * 100
+    return ((level - 1) * 100).normalize()
 
 
 def change_of_percent(percent: Decimal) -> Decimal:

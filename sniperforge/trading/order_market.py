@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 
 from sniperforge.domain.money import Mint, format_units
@@ -14,6 +14,8 @@ from sniperforge.domain.trigger import TRAIL_BPS_LEAST, TRAIL_BPS_MOST, Directio
 from sniperforge.ports.triggers import kind_of_problem
 from sniperforge.trading.order_legs import direction_of, exit_side, waits_for_nothing
 from sniperforge.trading.order_terms import WHOLE_BPS, OrderTerms, Problem, Side, usable_prices
+
+_SHOWN = Context(prec=8)
 
 TOO_EARLY = "too early"
 """The kind of problem that `price_watch` has with a change over a time for which no price was kept yet."""
@@ -160,7 +162,10 @@ def _fires_at_once(terms: OrderTerms, market: Market) -> Iterator[Problem]:
         direction = direction_of(side, is_stop=is_stop[field])
         if is_crossed(direction, now, level):
             where = "below" if direction is Direction.DOWN else "above"
-            yield Problem(field, f"{level:f} is not {where} the market ({now:f}): it would fire at once, unless forced")
+            yield Problem(
+                field,
+                f"{level:f} is not {where} the market ({_SHOWN.plus(now):f}): it would fire at once, unless forced",
+            )
 
 
 def _more_than_held(terms: OrderTerms, market: Market) -> Iterator[Problem]:

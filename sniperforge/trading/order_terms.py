@@ -166,10 +166,9 @@ def _wrong_fields(terms: OrderTerms) -> Iterator[Problem]:
     for field in _SETTING_THE_LEVEL:
         is_given = getattr(terms, field) not in (None, ())
         if field in needed and not is_given:
-            yield Problem(field, f"a {kind} order needs it")
+            yield Problem(field, f"orders of kind {kind} need it")
         elif is_given and field not in allowed:
-            usual = ", ".join(sorted(allowed))
-            yield Problem(field, f"a {kind} order does not have it: it has {usual}")
+            yield Problem(field, f"orders of kind {kind} do not have it; they have {', '.join(sorted(allowed))}")
 
 
 def usable_prices(terms: OrderTerms) -> dict[str, Decimal]:

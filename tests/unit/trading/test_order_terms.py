@@ -87,7 +87,7 @@ def test_every_problem_is_told_at_once() -> None:
     ],
 )
 def test_a_price_that_its_kind_needs_is_missed(kind: OrderKind, field: str) -> None:
-    assert only_problem(terms(kind, **{field: None})) == f"{field}: a {kind} order needs it"
+    assert only_problem(terms(kind, **{field: None})) == f"{field}: orders of kind {kind} need it"
 
 
 def test_a_conditional_needs_conditions() -> None:
@@ -107,7 +107,7 @@ def test_a_conditional_needs_conditions() -> None:
     ],
 )
 def test_a_price_that_its_kind_does_not_have_is_refused(kind: OrderKind, field: str, value: object) -> None:
-    assert only_problem(terms(kind, **{field: value})).startswith(f"{field}: a {kind} order does not have it")
+    assert only_problem(terms(kind, **{field: value})).startswith(f"{field}: orders of kind {kind} do not have it")
 
 
 def test_a_token_is_not_traded_for_itself() -> None:
