@@ -55,7 +55,7 @@ def list_orders(
         return
     names = names_of(services, [mint for report in reports for mint in mints_of(report)])
     for report in reports:
-        typer.echo("\n".join(_list_lines(report, names)))
+        typer.echo("\n".join(list_lines(report, names)))
 
 
 def show(
@@ -117,7 +117,8 @@ def as_json(report: OrderReport) -> dict[str, Any]:
     }
 
 
-def _list_lines(report: OrderReport, names: TokenNames) -> Iterator[str]:
+def list_lines(report: OrderReport, names: TokenNames) -> Iterator[str]:
+    """An order among others, for people."""
     order = report.order
     yield f"{order.id}  {order.kind.value:<13}  {order.state.value:<9}  {names.symbol(order.base_mint)}"
     for one in report.legs:

@@ -168,7 +168,7 @@ def _distance(level: Decimal, value: Decimal, percent: Decimal, subject: Subject
     watched = watching(subject)
     now = value_words(value, subject, names)
     if watched.lookback_s is not None:
-        return f"{_rounded(percent_of_change(level)):+f} % is the level, now it is {now}"
+        return f"{percent_of_change(level):+f} % is the level, now it is {now}"
     side = "below" if percent < 0 else "above"
     return f"{short(level)} {_unit(watched, names)} is {abs(_rounded(percent)):f} % {side} the market ({now})"
 
