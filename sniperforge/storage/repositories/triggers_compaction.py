@@ -95,4 +95,5 @@ _SIZE = select(func.count()).select_from(tables.triggers).where(_of_group)
 
 @cache
 def _members(limit: int) -> Select[Any]:
-    return TriggerTable.query.where(_of_group).limit(limit)
+    """In the order of an index, so that a limit keeps to it."""
+    return TriggerTable.query.where(_of_group).order_by(tables.triggers.c.peak).limit(limit)

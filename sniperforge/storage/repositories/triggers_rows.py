@@ -208,8 +208,9 @@ class SubjectTable(Rows[SubjectRow]):
             self._transaction.write(_UNLESS_THERE[self._transaction.dialect], [{"name": name, "watched": 0}])
 
     def write(self, row: SubjectRow) -> None:
-        """Write everything of a row that is held."""
-        self._transaction.write(self._same, [{"of": row.name, **self._values(row)}])
+        """Write what may change of a row that is held; its name, to which others refer, is left alone."""
+        values = self._values(row)
+        self._transaction.write(self._same, [{"of": values.pop("name"), **values}])
 
 
 @cache

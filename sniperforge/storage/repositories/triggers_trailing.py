@@ -169,5 +169,5 @@ _NARROWEST = select(
 
 @cache
 def _worse(limit: int) -> Select[Any]:
-    """Members whose own peak is worse than a value."""
-    return TriggerTable.query.where(_of_group, _column.peak < bindparam("place")).limit(limit)
+    """Members whose own peak is worse than a value; worst first, so that a limit keeps to the index."""
+    return TriggerTable.query.where(_of_group, _column.peak < bindparam("place")).order_by(_column.peak).limit(limit)
