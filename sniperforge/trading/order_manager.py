@@ -24,14 +24,13 @@ from sniperforge.ports.triggers import TriggerView
 from sniperforge.trading.order_arming import subjects_of
 from sniperforge.trading.order_desk import OrderDesk
 from sniperforge.trading.order_firing import Firing, converts
-from sniperforge.trading.order_life import arm, cancel_order, end_idle_legs, tell
+from sniperforge.trading.order_life import arm, end_idle_legs, tell
 from sniperforge.trading.order_terms import OrderTerms
 from sniperforge.trading.price_watch import Look, PriceWatch, note
 
 AT_ONCE = 200
 """How many legs of each kind one look deals with; the next look finds the others."""
 
-_TRIES = 5
 _T = TypeVar("_T")
 
 
@@ -98,6 +97,14 @@ class OrderManager:
         """Trade when all or any of several things are so; as `create_stop_loss`."""
         return self.create(OrderTerms(kind=OrderKind.CONDITIONAL, **terms))
 
+    def create_oco(self, **terms: Any) -> Order:
+        """A stop and a take-profit of which one ends the other; as `create_stop_loss`."""
+        return self.create(OrderTerms(kind=OrderKind.OCO, **terms))
+
+    def create_bracket(self, **terms: Any) -> Order:
+        """Buy, then a stop and a take-profit for what that brought; as `create_stop_loss`."""
+        return self.create(OrderTerms(kind=OrderKind.BRACKET, **terms))
+
     def create(self, terms: OrderTerms) -> Order:
         """Check and place an order, whole or not at all.
 
@@ -106,21 +113,14 @@ class OrderManager:
         """
         return self._desk.place(self._desk.draft(terms))
 
-    def cancel(self, order: OrderId, *, reason: str) -> Order:
-        """Take it out of reach of its triggers, then end its trade; see `order_life.cancel_order`.
+    def cancel(self, order: OrderId, *, by: str) -> Order:
+        """Take it out of reach of its triggers, then end its trade; see `OrderDesk.cancel`.
 
         Raises:
             InvalidInputError: There is no such order, or it ended before.
             ConflictError: It keeps changing.
         """
-        for _ in range(_TRIES - 1):
-            with suppress(ConflictError):
-                return self._cancel(order, reason)
-        return self._cancel(order, reason)
-
-    def _cancel(self, order: OrderId, reason: str) -> Order:
-        with self._store.write() as books:
-            return cancel_order(books, order, now=self._clock.now(), reason=reason)
+        return self._desk.cancel(order, by=by)
 
     # ---- looking at the market
 

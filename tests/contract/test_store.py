@@ -316,6 +316,19 @@ def test_intents_are_listed_by_state_and_newest_first(store: Store) -> None:
         assert books.intents.in_state(IntentState.PENDING, 1) == (new,)
 
 
+def test_what_open_trades_will_give_is_summed_and_unknown_when_one_gives_everything(store: Store) -> None:
+    with store.write() as books:
+        assert books.intents.promised_raw(WALLET, USDC) == 0
+        books.intents.add(an_intent("pending", input_amount_raw=5))
+        books.intents.add(an_intent("executing", input_amount_raw=7, state=IntentState.EXECUTING))
+        books.intents.add(an_intent("filled", input_amount_raw=11, state=IntentState.FILLED))
+        books.intents.add(an_intent("another", input_mint=WSOL_MINT, output_mint=USDC, input_amount_raw=13))
+        assert books.intents.promised_raw(WALLET, USDC) == 12
+        books.intents.add(an_intent("everything", input_amount_raw=None))
+        assert books.intents.promised_raw(WALLET, USDC) is None
+        assert books.intents.promised_raw(WALLET, WSOL_MINT) == 13
+
+
 def test_intents_are_found_by_the_beginning_of_their_id(store: Store) -> None:
     intents = sorted((an_intent(name) for name in ("one", "two", "three")), key=lambda intent: intent.id)
     with store.write() as books:

@@ -97,7 +97,7 @@ class SqlIntents(VersionedRows[TradeIntent]):
             column.wallet == wallet,
             column.input_mint == mint,
         )
-        ((trades, told, promised),) = self._transaction.rows(statement)
+        trades, told, promised = self._transaction.rows(statement)[0]
         return int(promised or 0) if told == trades else None
 
 

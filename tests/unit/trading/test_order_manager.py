@@ -1,0 +1,307 @@
+"""One look at the market for every open order: real desk, watch, firing and executors, a market in memory."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any
+
+import pytest
+
+from sniperforge.domain.ids import IntentId, OrderId
+from sniperforge.domain.intent import IntentState
+from sniperforge.domain.money import WSOL_MINT, Mint
+from sniperforge.domain.order import Amount, AmountKind, Crossing, LegName, Order, OrderKind, OrderState
+from sniperforge.domain.trigger import Direction, Subject
+from sniperforge.errors import ExchangeUnavailableError, InvalidInputError, QueueUnavailableError, RateLimitedError
+from sniperforge.ports.exchange import Lane
+from sniperforge.ports.queue import PlanId, Queue
+from sniperforge.trading.order_desk import OrderDesk
+from sniperforge.trading.order_manager import LookResult, OrderManager
+from sniperforge.trading.order_terms import Side
+from sniperforge.trading.price_watch import PriceWatch
+from tests.fakes.order_world import OrderWorld
+from tests.fakes.trading_orders import JUP, OWNER, USDC
+from tests.fakes.trading_world import PRICES
+
+SOL_CONDITION = Crossing(subject=Subject(WSOL_MINT), direction=Direction.UP, level=Decimal(200))
+
+
+class Bell:
+    """`ports.queue.TaskQueue` that remembers who was rung for."""
+
+    def __init__(self) -> None:
+        self.rung: list[IntentId] = []
+        self.is_away = False
+
+    def ring_trade(self, intent: IntentId) -> None:
+        if self.is_away:
+            raise QueueUnavailableError("Redis does not answer", subject="redis_url")
+        self.rung.append(intent)
+
+    def ring_plan(self, plan: PlanId) -> None:
+        raise AssertionError(plan)
+
+    def depths(self) -> dict[Queue, int]:
+        return {}
+
+
+class Market(OrderWorld):
+    """Orders placed by the desk; Jupiter's prices are what the manager sees."""
+
+    def __init__(self, *, jup: int = 1_000_000_000) -> None:
+        super().__init__(jup=jup)
+        self.bell = Bell()
+        self._ids = count(1)
+
+    @property
+    def manager(self) -> OrderManager:
+        watch = PriceWatch(store=self.store, exchange=self.exchange, chain=self.chain, clock=self.clock, policy=PRICES)
+        desk = OrderDesk(
+            store=self.store,
+            clock=self.clock,
+            tokens=self.tokens,
+            watch=watch,
+            policy=self.policy,
+            new_id=lambda: OrderId(f"o{next(self._ids)}"),
+            check_every=lambda _: timedelta(seconds=1),
+        )
+        return OrderManager(
+            store=self.store, clock=self.clock, desk=desk, watch=watch, firing=self.firing, queue=self.bell
+        )
+
+    def terms(self, **changes: Any) -> dict[str, Any]:
+        given = {"wallet": OWNER, "base_mint": JUP, "quote_mint": USDC, "side": Side.SELL}
+        return {**given, **changes}
+
+    def look(self, usd: str | None = None, *, mint: Mint = JUP) -> LookResult:
+        """A second passes, the market may move, and somebody looks."""
+        self.pass_time(seconds=1)
+        if usd is not None:
+            self.exchange.usd[mint] = self.usd[mint] = Decimal(usd)
+            self.publish()
+        return self.manager.monitor_orders()
+
+    def decided(self, *prices: str) -> list[IntentId]:
+        return [intent for usd in prices for intent in self.look(usd).decided]
+
+
+@pytest.fixture
+def market() -> Market:
+    return Market()
+
+
+def test_a_stop_loss_fires_at_the_second_price_in_a_row_beyond_it_and_rings_for_its_trade(market: Market) -> None:
+    order = market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    assert order.kind is OrderKind.STOP_LOSS
+    assert market.decided("0.44", "0.46", "0.45") == []
+    (intent,) = market.decided("0.45")
+    assert market.bell.rung == [intent]
+    assert market.states(order.id) == {"order": "open", "main": "fired"}
+
+
+def test_a_take_profit_fires_at_the_first(market: Market) -> None:
+    market.manager.create_take_profit(**market.terms(trigger=Decimal("0.55")))
+    assert market.decided("0.54") == []
+    assert len(market.decided("0.55")) == 1
+
+
+def test_a_trailing_stop_follows_the_price_up_and_sells_when_it_turns(market: Market) -> None:
+    market.manager.create_trailing_stop(**market.terms(trail_bps=1_000))
+    assert market.decided("0.46", "0.55", "0.6", "0.541") == []
+    assert len(market.decided("0.54", "0.54")) == 1
+
+
+def test_a_trailing_stop_with_an_activation_begins_there(market: Market) -> None:
+    market.manager.create_trailing_stop(**market.terms(trail_bps=1_000, activation=Decimal("0.6")))
+    assert market.decided("0.44", "0.44", "0.52", "0.61", "0.55") == []
+    assert len(market.decided("0.54", "0.54")) == 1
+
+
+def test_all_conditions_must_hold_at_one_look_and_each_be_confirmed(market: Market) -> None:
+    below = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    sol = Mint(SOL_CONDITION.subject)
+    market.manager.create_conditional(**market.terms(conditions=(below, SOL_CONDITION), needs_all=True))
+    assert market.decided("0.44", "0.44", "0.44") == []
+    market.exchange.usd[sol] = Decimal(205)
+    fired = market.decided(*["0.44"] * 5)
+    assert len(fired) == 1
+
+
+def test_a_condition_that_does_not_hold_any_more_counts_for_nothing(market: Market) -> None:
+    below = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    sol = Mint(SOL_CONDITION.subject)
+    market.manager.create_conditional(**market.terms(conditions=(below, SOL_CONDITION), needs_all=True))
+    assert market.decided("0.44", "0.44") == []
+    market.exchange.usd[sol] = Decimal(205)
+    assert market.decided("0.5", "0.5", "0.5", "0.5", "0.5") == []
+    market.exchange.usd[sol] = Decimal(180)
+    assert market.decided(*["0.44"] * 5) == []
+
+
+def test_any_condition_is_enough(market: Market) -> None:
+    below = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    market.manager.create_conditional(**market.terms(conditions=(below, SOL_CONDITION), needs_all=False))
+    assert market.decided("0.5", "0.5") == []
+    market.exchange.usd[Mint(SOL_CONDITION.subject)] = Decimal(205)
+    assert len(market.decided("0.5", "0.5")) == 1
+
+
+def test_a_price_that_is_missing_stale_or_jumped_fires_nothing_and_is_told_once(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    market.look("0.5")
+    del market.exchange.usd[JUP]
+    results = [market.look() for _ in range(3)]
+    assert [result.without_price for result in results] == [1, 1, 1]
+    assert len(market.events("price.missing")) == 1
+
+    assert market.decided("0.3") == [], "a jump of 40 % is no price when it is seen first"
+    assert len(market.decided("0.3")) == 1
+    assert market.events("price.back")
+
+
+def test_nothing_is_asked_while_nothing_is_open(market: Market) -> None:
+    assert market.look() == LookResult()
+    assert market.exchange.calls == []
+
+
+def test_one_request_brings_the_prices_of_every_order(market: Market) -> None:
+    for _ in range(3):
+        market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    before = len(market.exchange.calls)
+    market.look()
+    assert [call.method for call in market.exchange.calls[before:]] == ["prices"]
+
+
+def test_a_budget_without_room_is_said_and_nothing_is_lost(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    market.exchange.fail("prices", RateLimitedError("no room", subject="main"))
+    with pytest.raises(RateLimitedError):
+        market.look("0.4")
+    assert len(market.decided("0.4")) == 1
+
+
+def test_a_bell_that_nobody_hears_keeps_no_trade_from_being_decided(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    market.bell.is_away = True
+    (intent,) = market.decided("0.44")
+    assert market.intent(intent).state is IntentState.PENDING
+
+
+def test_an_order_ends_when_its_time_is_over(market: Market) -> None:
+    expires_at = market.clock.now() + timedelta(minutes=5)
+    order = market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), expires_at=expires_at))
+    market.look()
+    assert market.order(order.id).state is OrderState.OPEN
+    market.pass_time(minutes=5)
+    assert market.decided("0.4", "0.4", "0.4") == []
+    assert market.states(order.id) == {"order": "expired", "main": "cancelled"}
+    assert market.events("order.expired")
+
+
+def test_an_order_whose_trade_is_under_way_is_not_ended_by_time(market: Market) -> None:
+    expires_at = market.clock.now() + timedelta(minutes=5)
+    order = market.manager.create_stop_loss(
+        **market.terms(trigger=Decimal("0.45"), expires_at=expires_at, confirmations=1)
+    )
+    (intent,) = market.decided("0.44")
+    market.pass_time(minutes=6)
+    market.look()
+    assert market.states(order.id) == {"order": "open", "main": "fired"}
+    market.finish(intent)
+    assert market.order(order.id).state is OrderState.FILLED
+
+
+def test_an_order_begins_when_its_time_comes(market: Market) -> None:
+    active_from = market.clock.now() + timedelta(minutes=5)
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), active_from=active_from, confirmations=1))
+    assert market.decided("0.44", "0.44") == []
+    market.pass_time(minutes=5)
+    assert len(market.decided("0.44", "0.44")) == 1
+
+
+def test_after_downtime_a_stop_that_was_crossed_fires_on_fresh_prices_and_says_that_it_gapped(market: Market) -> None:
+    order = market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    market.look()
+    market.pass_time(hours=5)
+    assert len(market.decided("0.41", "0.41")) == 1
+    assert market.legs(order.id)[LegName.MAIN].gap_bps == 888
+    assert "gapped 888 bps" in market.events("order.fired")[0].message
+
+
+def test_a_leg_that_waits_fires_again_when_it_is_due(market: Market) -> None:
+    order = market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    (first,) = market.decided("0.44")
+    market.pass_time(minutes=30)
+    market.finish(first)
+    market.pass_time(minutes=1)
+    (second,) = market.look("0.6").decided
+    assert market.finish(second).state is IntentState.FILLED
+    assert market.states(order.id) == {"order": "filled", "main": "filled"}
+
+
+def test_an_amount_in_the_other_token_is_priced_at_the_next_look(market: Market) -> None:
+    market.manager.create_stop_loss(
+        **market.terms(trigger=Decimal("0.45"), amount=Amount(AmountKind.QUOTE, 44_000_000), confirmations=1)
+    )
+    first = market.look("0.44")
+    decided = [*first.decided, *market.look("0.44").decided]
+    assert [market.intent(one).input_amount_raw for one in decided] == [100_000_000]
+
+
+def test_one_leg_that_cannot_fire_now_keeps_no_other_from_firing(market: Market) -> None:
+    market.manager.create_stop_loss(
+        **market.terms(trigger=Decimal("0.45"), amount=Amount(AmountKind.QUOTE, 44_000_000), confirmations=1)
+    )
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    del market.exchange.usd[USDC]
+    result = market.look("0.44")
+    assert len(result.decided) == 1
+    assert len(result.left) == 1
+
+
+def test_a_jupiter_that_is_away_leaves_everything_for_the_next_look(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    market.exchange.fail("prices", ExchangeUnavailableError("nobody answers", subject="/price/v3"))
+    with pytest.raises(ExchangeUnavailableError):
+        market.look("0.44")
+    assert len(market.decided("0.44")) == 1
+
+
+def test_a_pair_is_placed_whole_or_not_at_all(market: Market) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        market.manager.create_oco(**market.terms(stop_loss=Decimal("0.6"), take_profit=Decimal("0.55")))
+    assert len(caught.value.details["problems"]) >= 2
+    with market.store.books.read() as books:
+        assert books.orders.recent(10) == ()
+
+
+def test_a_bracket_that_enters_at_once_ends_with_the_exit_that_fires(market: Market) -> None:
+    order = market.manager.create_bracket(
+        **market.terms(
+            side=Side.BUY,
+            stop_loss=Decimal("0.45"),
+            take_profit=Decimal("0.7"),
+            amount=Amount(AmountKind.QUOTE, 100_000_000),
+            confirmations=1,
+        )
+    )
+    (entry,) = market.decided("0.5")
+    market.finish(entry)
+    assert market.states(order.id) == {"order": "open", "entry": "filled", "stop": "armed", "take": "armed"}
+    (stop,) = market.decided("0.44")
+    market.finish(stop)
+    assert market.states(order.id) == {"order": "filled", "entry": "filled", "stop": "filled", "take": "cancelled"}
+
+
+def test_cancelling_goes_by_the_desk(market: Market) -> None:
+    order: Order = market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    assert market.manager.cancel(order.id, by="operator").reason == "operator cancelled it"
+    assert market.decided("0.4", "0.4") == []
+
+
+def test_prices_are_asked_in_the_lane_of_monitoring(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    market.look()
+    assert market.exchange.calls[-1].lane is Lane.MONITORING
