@@ -22,5 +22,5 @@ def ring_due_plans(worker: WorkerContext) -> None:
 def run_plan(worker: WorkerContext, plan: PlanId) -> None:
     """Decide the due round of this plan, or skip it with a reason."""
     result = worker.services.strategy_executor().execute(plan)
-    if result.outcome in {RoundOutcome.DECIDED, RoundOutcome.SKIPPED}:
+    if result.outcome in {RoundOutcome.DECIDED, RoundOutcome.SKIPPED, RoundOutcome.WAITING}:
         _log.info(result.text, outcome=result.outcome.value, occurrence=result.occurrence, intent_id=result.intent_id)
