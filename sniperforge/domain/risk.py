@@ -149,7 +149,7 @@ class ProposedTrade:
     """What somebody wants to decide or sign.
 
     Attributes:
-        token: What it gets; None asks for the rules that speak of no token.
+        token: What it gets; None leaves that open: then no limit of one token denies it.
         worth_usd: What it gives; None where nobody knows yet: then only a limit that is used up denies it.
     """
 
@@ -178,7 +178,13 @@ class Denial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """How a rule stands. `limit` and `used` as in `Denial`, which is what it denies a trade with, if it does."""
+    """How a rule stands.
+
+    Attributes:
+        limit: As in `Denial`, like `used`.
+        token: Of which token it tells, if it is a rule of one token.
+        denial: What it denies the entry with, if it does.
+    """
 
     rule: Rule
     limit: Decimal
@@ -284,8 +290,10 @@ def _fees_per_day(limits: RiskLimits, facts: RiskFacts, _: ProposedTrade) -> Use
 
 def _exposure_per_token(limits: RiskLimits, facts: RiskFacts, entry: ProposedTrade) -> Use | None:
     most, token = limits.exposure_per_token_usd, entry.token
-    if most is None or token is None or token in limits.cash:
+    if most is None or token in limits.cash:
         return None
+    if token is None:
+        return _use(Rule.EXPOSURE_PER_TOKEN, most, Decimal(0))
     held = facts.held_usd.get(token, Decimal(0)) + facts.under_way_usd.get(token, Decimal(0))
     because = None
     if not _fits(held, entry.worth_usd, most):
@@ -331,9 +339,9 @@ def _failures(limits: RiskLimits, facts: RiskFacts, _: ProposedTrade) -> Use | N
 
 def _cooldown(limits: RiskLimits, facts: RiskFacts, entry: ProposedTrade) -> Use | None:
     span, token = limits.token_cooldown, entry.token
-    if span is None or token is None:
+    if span is None:
         return None
-    sold, most = facts.exits.get(token), _seconds(span)
+    sold, most = None if token is None else facts.exits.get(token), _seconds(span)
     if sold is None or facts.now >= sold + span:
         return _use(Rule.COOLDOWN, most, Decimal(0), token=token)
     because = f"this token was sold {_seconds(facts.now - sold)} s ago, and is not bought again for {most} s"

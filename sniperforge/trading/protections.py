@@ -25,7 +25,9 @@ from sniperforge.domain.risk import (
     RiskFacts,
     RiskLimits,
     Rule,
+    Use,
     denials,
+    uses,
 )
 from sniperforge.errors import RiskDeniedError
 from sniperforge.ports.risk import ExitFill
@@ -71,6 +73,20 @@ class Protections:
         found = self.denials(books, trade, now)
         if found:
             raise refusal(found)
+
+    def uses(self, books: Books, now: datetime) -> tuple[Use, ...]:
+        """How every rule that has a limit stands for an entry whose worth nobody knows yet.
+
+        Returns:
+            In the order of the rules; one of a single token once for each token that it has something to tell of, by
+            mint, or once without a token.
+        """
+        known = self.facts(books, now)
+        tokens = sorted({*known.held_usd, *known.under_way_usd, *known.exits})
+        entries = [ProposedTrade(effect=ExposureEffect.ENTRY, token=token) for token in (None, *tokens)]
+        of_any, *of_tokens = (uses(self.limits, known, entry) for entry in entries)
+        told = [use for found in of_tokens for use in found if use.token is not None and (use.used or use.denial)]
+        return tuple(use for one in of_any for use in [other for other in told if other.rule is one.rule] or [one])
 
     def facts(self, books: Books, now: datetime) -> RiskFacts:
         """What these limits need to know."""

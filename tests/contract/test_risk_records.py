@@ -197,6 +197,8 @@ def test_ended_entries_are_those_that_filled_or_failed_newest_decision_first(sto
         ended(books, "c", failed, 2)
         ended(books, "open", IntentState.PENDING, 5)
         ended(books, "cancelled", IntentState.CANCELLED, 6)
+        ended(books, "parked", IntentState.PARKED, 6)
+        ended(books, "executing", IntentState.EXECUTING, 6)
         ended(books, "exit", failed, 7, effect=EXIT)
         ended(books, "wrap", failed, 8, kind=IntentKind.MAINTENANCE, purpose=MaintenancePurpose.WRAP)
         ended(books, "denied", failed, 9, reason_code="max_exposure_usd")

@@ -104,13 +104,16 @@ class PlanWorld:
         self.prices = SetPrices(self.points)
         self.bells = CountedBells(self.points)
         self.registry = StrategyRegistry()
+        self.policy = POLICY
         with self.store.write() as books:
             books.wallets.add(a_wallet())
 
     @property
     def desk(self) -> PlanDesk:
         """A desk with nothing in its memory."""
-        return PlanDesk(store=self.store, clock=self.clock, tokens=self.tokens, policy=POLICY, registry=self.registry)
+        return PlanDesk(
+            store=self.store, clock=self.clock, tokens=self.tokens, policy=self.policy, registry=self.registry
+        )
 
     @property
     def executor(self) -> StrategyExecutor:
@@ -120,7 +123,7 @@ class PlanWorld:
             clock=self.clock,
             tokens=self.tokens,
             prices=self.prices,
-            policy=POLICY,
+            policy=self.policy,
             queue=self.bells,
             registry=self.registry,
         )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import time, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from sniperforge.config import CONFIG_NAME, ENV_PREFIX, STACK_NAME, Settings, load_settings
+from sniperforge.bootstrap import build
+from sniperforge.config import CASH_MINTS, CONFIG_NAME, ENV_PREFIX, STACK_NAME, Settings, load_settings
+from sniperforge.domain.money import Mint
+from sniperforge.domain.risk import RiskLimits, Rule
 from sniperforge.errors import ConfigError
 
 
@@ -182,3 +187,52 @@ def test_every_setting_is_described() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.endswith("."), name
+
+
+def test_every_rule_that_holds_entries_back_is_named_as_the_setting_of_its_limit() -> None:
+    assert {rule.value for rule in Rule} <= set(Settings.model_fields)
+
+
+def test_limits_of_protections_reach_whoever_holds_them(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "max_spend_per_trade_usd = 1\nmax_spend_per_day_usd = 2\nmax_loss_per_day_usd = 3\nmax_drawdown_usd = 4\n"
+        "risk_drawdown_days = 5\nmax_fees_per_day_usd = 0.6\nmax_exposure_per_token_usd = 7\nmax_exposure_usd = 8\n"
+        'risk_cash_tokens = ["a", "b"]\nrisk_pause_after_stops = 9\nrisk_pause_after_failures = 10\n'
+        "risk_pause_after_divergences = 11\nrisk_window_s = 12\nrisk_pause_s = 13\nrisk_token_cooldown_s = 14\n"
+        'risk_day_starts_at = "06:30"\n',
+    )
+    assert build(load_settings()).executor_policy.protections.limits == RiskLimits(
+        spend_per_trade_usd=1,
+        spend_per_day_usd=2,
+        loss_per_day_usd=3,
+        drawdown_usd=4,
+        drawdown_over=timedelta(days=5),
+        fees_per_day_usd=Decimal("0.6"),
+        exposure_per_token_usd=7,
+        exposure_usd=8,
+        cash=frozenset({Mint("a"), Mint("b")}),
+        pause_after_stops=9,
+        pause_after_failures=10,
+        pause_after_divergences=11,
+        window=timedelta(seconds=12),
+        pause=timedelta(seconds=13),
+        token_cooldown=timedelta(seconds=14),
+        day_starts_at=time(6, 30),
+    )
+
+
+def test_without_settings_nothing_holds_entries_back() -> None:
+    protections = build(load_settings()).executor_policy.protections
+    assert protections.limits == RiskLimits(cash=frozenset(map(Mint, CASH_MINTS)))
+
+
+def test_limits_that_cannot_be_are_all_named_at_once(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "max_loss_per_day_usd = 0\nmax_drawdown_usd = -1\nmax_fees_per_day_usd = 0\nrisk_pause_after_stops = 0\n"
+        'risk_day_starts_at = "24:00"\nrisk_token_cooldown_s = 1.5\nrisk_drawdown_days = 0\n',
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert len(caught.value.problems) == 7

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, not_, or_, select, text
+from sqlalchemy import Select, bindparam, not_, or_, select, text
 
 from sniperforge.domain.intent import AttemptState, ExposureEffect, FillState, IntentKind, IntentState
 from sniperforge.domain.money import Mint
@@ -78,10 +78,7 @@ _WASTED = (
     .order_by(_ATTEMPT.created_at, _ATTEMPT.id)
 )
 _DIVERGED = (
-    select(func.max(_EVENT.at, type_=_EVENT.at.type).label("last"))
-    .where(text(tables.DIVERGED), _EVENT.at >= _SINCE)
-    .group_by(_EVENT.intent_id)
-    .order_by("last")
+    select(_EVENT.intent_id, _EVENT.at).where(text(tables.DIVERGED), _EVENT.at >= _SINCE).order_by(_EVENT.at, _EVENT.id)
 )
 
 
@@ -134,7 +131,8 @@ class SqlRiskRecords:
 
     def diverged(self, *, since: datetime) -> tuple[datetime, ...]:
         """Each trade once, oldest first."""
-        return tuple(at for (at,) in self._transaction.ask(_DIVERGED, {"since": since}))
+        last = dict(map(tuple, self._transaction.ask(_DIVERGED, {"since": since})))
+        return tuple(sorted(last.values()))
 
 
 @cache

@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniperforge.domain.intent import Fill, FillState, TradeIntent
+from sniperforge.domain.intent import ExposureEffect, Fill, FillState, IntentKind, MaintenancePurpose, TradeIntent
 from sniperforge.domain.money import WSOL_MINT, Mint
 from sniperforge.domain.portfolio import Position
-from sniperforge.trading.positions import apply_fill, rebuild_positions
+from sniperforge.trading.positions import apply_fill, exit_result, rebuild_positions
 from tests.fakes.records import USDC, WALLET, a_fill, a_wallet, an_attempt, an_intent
 from tests.fakes.store import FakeStore
 
@@ -160,3 +160,38 @@ def test_counting_anew_gives_what_was_there_and_no_position_is_ever_negative(
 
     assert desk.shown() == before
     assert all(raw >= 0 and cost >= 0 for raw, cost, _ in before)
+
+
+# ---- what an exit brings
+
+
+def brings(desk: Desk, input_raw: int, output_raw: int, **changes: Any) -> Decimal | None:
+    """What it would bring to sell SOL for USDC now; its fee is a thousandth of a dollar."""
+    intent = an_intent("out", **{"effect": ExposureEffect.EXIT, **changes})
+    attempt = an_attempt(intent, **{**PRICES, "usd_per_output_unit": Decimal("0.000001")})
+    fill = a_fill(attempt, input_mint=WSOL_MINT, output_mint=USDC, input_raw=input_raw, output_raw=output_raw)
+    with desk.store.read() as books:
+        return exit_result(books, intent, attempt, fill)
+
+
+def test_an_exit_brings_what_it_got_less_the_cost_of_what_it_gave_and_its_fee() -> None:
+    desk = Desk()
+    desk.fill(BUY, 25_000_000, 125_000_000)
+    assert brings(desk, 125_000_000, 24_000_000) == Decimal(24) - Decimal("25.001") - Decimal("0.001")
+    assert brings(desk, 25_000_000, 6_000_000) == Decimal(6) - Decimal("25.001") / 5 - Decimal("0.001")
+
+
+def test_what_was_not_bought_here_brings_neither_profit_nor_loss_but_its_fee() -> None:
+    desk = Desk()
+    assert brings(desk, 125_000_000, 24_000_000) == Decimal("-0.001")
+    desk.fill(BUY, 25_000_000, 125_000_000)
+    assert brings(desk, 250_000_000, 60_000_000) == Decimal(30) - Decimal("25.001") - Decimal("0.001")
+    assert brings(desk, 0, 0) == Decimal("-0.001")
+
+
+def test_neither_an_entry_nor_maintenance_brings_anything() -> None:
+    desk = Desk()
+    desk.fill(BUY, 25_000_000, 125_000_000)
+    assert brings(desk, 125_000_000, 24_000_000, effect=ExposureEffect.ENTRY) is None
+    wrap = {"kind": IntentKind.MAINTENANCE, "purpose": MaintenancePurpose.WRAP}
+    assert brings(desk, 125_000_000, 24_000_000, **wrap) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 from sniperforge.domain.ids import round_key
 from sniperforge.domain.intent import ExposureEffect, IntentState
 from sniperforge.domain.money import WSOL_MINT
+from sniperforge.domain.risk import RiskLimits
 from sniperforge.errors import (
     AuthenticationError,
     ConflictError,
@@ -24,10 +26,11 @@ from sniperforge.errors import (
 from sniperforge.ports.plans import OccurrenceState, PlanState
 from sniperforge.ports.queue import PlanId
 from sniperforge.ports.records import TradingMode
+from sniperforge.trading.protections import Protections
 from sniperforge.trading.strategy_executor import RoundOutcome
 from tests.fakes.clock import START
 from tests.fakes.plan_world import PlanWorld
-from tests.fakes.records import USDC, WALLET, an_intent
+from tests.fakes.records import USDC, WALLET, an_attempt, an_intent
 from tests.fakes.trading_world import Killed
 
 HOUR = timedelta(hours=1)
@@ -354,6 +357,26 @@ def test_a_stopped_system_skips_the_round_with_its_reason(world: PlanWorld, mode
     assert world.plan().state == {"orders": 0}
     world.mode(TradingMode.ACTIVE, "")
     assert world.later(hours=1).outcome is RoundOutcome.DECIDED
+
+
+def test_a_round_that_protections_deny_is_skipped_with_the_rule_and_the_next_one_is_looked_at_anew(
+    world: PlanWorld,
+) -> None:
+    plain, limits = world.policy, RiskLimits(spend_per_day_usd=5)
+    world.policy = replace(plain, protections=Protections(limits))
+    world.make()
+    assert world.run().outcome is RoundOutcome.DECIDED
+    with world.store.write() as books:
+        spent = an_attempt(world.trades()[0], input_amount_raw=5_000_000, created_at=START)
+        books.attempts.add(spent)
+    result = world.later(hours=1)
+    assert result.outcome is RoundOutcome.SKIPPED
+    assert result.text.startswith("max_spend_per_day_usd: of 5 for 24 hours 5.00 are spent")
+    assert world.rounds()[1].reason == result.text
+
+    world.policy = plain
+    assert world.later(hours=1).outcome is RoundOutcome.DECIDED
+    assert [state for _, state in states(world)] == [DECIDED, SKIPPED, DECIDED]
 
 
 def test_a_stopped_wallet_skips_the_round_with_its_reason(world: PlanWorld) -> None:

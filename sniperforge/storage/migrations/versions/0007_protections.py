@@ -21,7 +21,7 @@ PARTIAL = (
         "ix_trade_intents_ended_entries",
         "trade_intents",
         "created_at",
-        "effect = 'entry' AND kind = 'trade' AND state IN ('filled', 'failed')",
+        "effect = 'entry' AND kind = 'trade' AND state NOT IN ('pending', 'executing', 'cancelled', 'parked')",
     ),
     ("ix_events_diverged", "events", "at", "kind = 'price.diverged'"),
     ("ix_positions_held", "positions", "mint", "raw > 0"),
