@@ -1,4 +1,4 @@
-"""Beat's schedule in a real Redis, when the clock was set back."""
+"""Beat's schedule in a real Redis: when the clock was set back, when Redis was wiped, when the lock is gone."""
 
 from __future__ import annotations
 
@@ -35,14 +35,37 @@ def app(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def scheduler(app: Celery) -> Iterator[Any]:
-    """A beat that has the lock."""
+def waiting_scheduler(app: Celery) -> Iterator[Any]:
+    """A beat that has written its schedule and has no lock yet."""
     made = Scheduler(app, lazy=False)
-    acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=made))
     yield made
     made.close()
     app.redbeat_redis.close()
     app.close()
+
+
+@pytest.fixture
+def scheduler(waiting_scheduler: Any) -> Any:
+    """A beat that has the lock."""
+    take_lock(waiting_scheduler)
+    return waiting_scheduler
+
+
+def take_lock(scheduler: Any) -> None:
+    """Wait for the lock, as Celery lets redbeat do before the first tick."""
+    acquire_distributed_beat_lock(sender=SimpleNamespace(scheduler=scheduler))
+
+
+def entry(scheduler: Any, name: str) -> Any:
+    """As it stands in Redis."""
+    return scheduler.Entry.from_key(scheduler.Entry.generate_key(scheduler.app, name), app=scheduler.app)
+
+
+def an_hour_passes(scheduler: Any) -> None:
+    """As if everything in the schedule had run an hour ago."""
+    for key in scheduler.app.redbeat_redis.zrange("sniperforge:beat::schedule", 0, -1):
+        one = scheduler.Entry.from_key(key, app=scheduler.app)
+        one.reschedule(scheduler.app.now() - timedelta(hours=1))
 
 
 def waiting(server: RedisServer, queue: Queue) -> int:
@@ -54,14 +77,10 @@ def test_a_clock_that_was_set_back_stops_nothing(scheduler: Any) -> None:
     scheduler.tick()
     ahead = scheduler.app.now() + timedelta(hours=1)
     for name in scheduler.app.conf.beat_schedule:
-        entry = scheduler.Entry.from_key(scheduler.Entry.generate_key(scheduler.app, name), app=scheduler.app)
-        entry.reschedule(ahead)  # as if it had run before the clock was set back by an hour
+        entry(scheduler, name).reschedule(ahead)  # as if it had run before the clock was set back by an hour
     wait_s = scheduler.tick()
     assert wait_s < 2, "the next tick comes when it would have come"
-    ran = [
-        scheduler.Entry.from_key(scheduler.Entry.generate_key(scheduler.app, name), app=scheduler.app).last_run_at
-        for name in scheduler.app.conf.beat_schedule
-    ]
+    ran = [entry(scheduler, name).last_run_at for name in scheduler.app.conf.beat_schedule]
     assert max(ran) < ahead - timedelta(minutes=50)
 
 
@@ -71,3 +90,42 @@ def test_a_beat_whose_lock_is_gone_does_not_go_on(scheduler: Any, server: RedisS
     with pytest.raises(QueueUnavailableError, match="the lock of beat is gone"):
         scheduler.tick()
     assert waiting(server, Queue.HEALTH) == 0
+
+
+def test_a_beat_that_gets_the_lock_from_a_wiped_redis_sends_what_is_due(
+    waiting_scheduler: Any, server: RedisServer
+) -> None:
+    server.flushall()
+    take_lock(waiting_scheduler)
+    waiting_scheduler.tick()
+    an_hour_passes(waiting_scheduler)
+    waiting_scheduler.tick()
+    assert waiting(server, Queue.HEALTH) > 0
+    assert waiting(server, Queue.STRATEGIES) > 0
+
+
+def test_an_entry_that_has_dropped_out_of_the_schedule_is_sent_again(scheduler: Any, server: RedisServer) -> None:
+    scheduler.tick()
+    long_ago = scheduler.app.now() - timedelta(hours=1)
+    entry(scheduler, "check invariants").reschedule(long_ago)
+    with server.client() as redis:
+        redis.zrem("sniperforge:beat::schedule", "sniperforge:beat:check invariants")
+    scheduler.tick()
+    assert entry(scheduler, "check invariants").last_run_at > long_ago
+
+
+def test_what_ran_a_moment_ago_does_not_run_again_when_another_entry_is_missing(
+    scheduler: Any, server: RedisServer
+) -> None:
+    scheduler.tick()
+    before = entry(scheduler, "look again at the dead").last_run_at
+    with server.client() as redis:
+        redis.delete("sniperforge:beat:check invariants")
+    scheduler.tick()
+    assert entry(scheduler, "check invariants").last_run_at is not None
+    assert entry(scheduler, "look again at the dead").last_run_at == before
+
+
+def test_a_beat_that_could_not_ask_for_the_lock_ends(waiting_scheduler: Any) -> None:
+    with pytest.raises(QueueUnavailableError, match="did not answer when it was asked for the lock"):
+        waiting_scheduler.tick()
