@@ -236,3 +236,10 @@ def test_limits_that_cannot_be_are_all_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings()
     assert len(caught.value.problems) == 7
+
+
+def test_the_example_of_the_guide_sets_every_limit(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/protections.md").read_text(encoding="utf-8")
+    write(tmp_path, guide.partition("```toml\n")[2].partition("```")[0])
+    settings = load_settings()
+    assert [rule.value for rule in Rule if getattr(settings, rule.value) is None] == []
