@@ -132,24 +132,28 @@ class Trailing(Rows[Group]):
         return opened, rows
 
     def renewed(self, groups: Sequence[Group]) -> list[Group]:
-        """These groups, their nearest levels found anew, as they are written."""
-        found = [replace(group, nearest=self._nearest(group)) for group in groups]
+        """These groups of one subject, their nearest levels found anew, as they are written."""
+        narrowest: dict[int, tuple[int | None, Decimal | None]] = {}
+        for subject, direction in {(group.subject, group.direction) for group in groups}:
+            values = {"subject": subject, "direction": direction}
+            narrowest |= {number: (bps, amount) for number, bps, amount in self._transaction.ask(_NARROWEST, values)}
+        found = [replace(group, nearest=_nearest(group, *narrowest[group.id])) for group in groups]
         if found:
-            values = [{"of": group.id, "floor": group.floor, "nearest": group.nearest} for group in found]
-            self._transaction.write(self._same, values)
+            written = [{"of": group.id, "floor": group.floor, "nearest": group.nearest} for group in found]
+            self._transaction.write(self._same, written)
         return found
 
-    def _nearest(self, group: Group) -> int | None:
-        """Exact: the level of the narrowest armed trail, at the floor."""
-        if group.floor is None:
-            return None
-        ((bps, amount),) = self._transaction.ask(_NARROWEST, {"group_id": group.id})
-        best = price_at(group.direction, group.floor)
-        levels = (
-            None if bps is None else trail_level(group.direction, best, bps=bps, amount=None),
-            None if amount is None else trail_level(group.direction, best, bps=None, amount=amount),
-        )
-        return max((place_of(group.direction, level) for level in levels if level is not None), default=None)
+
+def _nearest(group: Group, bps: int | None, amount: Decimal | None) -> int | None:
+    """The level of the narrowest armed trails, at the floor."""
+    if group.floor is None:
+        return None
+    best = price_at(group.direction, group.floor)
+    levels = (
+        None if bps is None else trail_level(group.direction, best, bps=bps, amount=None),
+        None if amount is None else trail_level(group.direction, best, bps=None, amount=amount),
+    )
+    return max((place_of(group.direction, level) for level in levels if level is not None), default=None)
 
 
 _column = tables.triggers.c
@@ -161,10 +165,13 @@ _WITHIN = select(
         TriggerTable.query.where(_of_group, _BY_AMOUNT, _column.trail_amount <= bindparam("amount")),
     ).subquery()
 )
+_group = tables.trigger_groups.c
 _NARROWEST = select(
-    select(func.min(_column.trail_bps)).where(_of_group, _BY_BPS).scalar_subquery(),
-    select(func.min(_column.trail_amount)).where(_of_group, _BY_AMOUNT).scalar_subquery(),
-)
+    _group.id,
+    select(func.min(_column.trail_bps)).where(_column.group_id == _group.id, _BY_BPS).scalar_subquery(),
+    select(func.min(_column.trail_amount)).where(_column.group_id == _group.id, _BY_AMOUNT).scalar_subquery(),
+).where(_group.subject == bindparam("subject"), _group.direction == bindparam("direction"))
+"""Of each group of a subject and direction: two looks at the start of an index."""
 
 
 @cache

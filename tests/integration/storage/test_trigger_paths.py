@@ -205,11 +205,9 @@ def address_of(database: Database) -> Iterator[str]:
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_whatever_happens_the_book_fires_what_a_scan_of_all_triggers_fires(database: Database) -> None:
-    with address_of(database) as address:
+    with address_of(database) as books:
 
-        def machine() -> TriggerPaths:
-            made = TriggerPaths()
-            made.address = address
-            return made
+        class Paths(TriggerPaths):
+            address = books
 
-        run_state_machine_as_test(machine, settings=PATHS)
+        run_state_machine_as_test(Paths, settings=PATHS)
