@@ -1,0 +1,192 @@
+"""Orders as typed: shown and asked about, listed, changed, cancelled, fired by workers; wrong input."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.queue_stack import wait_for
+from tests.fakes.redis_server import RedisServer, running_redis
+from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.terminal import run_at_terminal, sniperforge
+from tests.fakes.user_home import Home, fund, make_home
+from tests.fakes.working_home import working
+
+pytestmark = pytest.mark.system
+
+STOP = ("order-create", "--type", "stop-loss", "--token", "SOL", "--trigger", "140")
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
+    with running_sandbox(
+        tmp_path_factory.mktemp("sandbox"), slot_ms=40, rate_limits=False, crowd=20, scenario="flat"
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with running_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
+    """Funded, and nothing runs on it."""
+    made = make_home(sandbox, tmp_path)
+    fund(sandbox, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def shared_home(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """For tests after which nothing has changed."""
+    made = make_home(sandbox, tmp_path_factory.mktemp("shared"))
+    fund(sandbox, made)
+    return made
+
+
+def written(home: Home, question: str = "SELECT id FROM orders") -> list[str]:
+    """Ids of all orders, read past the command line, which takes a second to start."""
+    path = Path(home.environment["SNIPERFORGE_HOME"]) / "books.db"
+    if not path.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(path)) as books:
+        return [row[0] for row in books.execute(question)]
+
+
+def create(home: Home, kind: str, *options: str) -> dict[str, Any]:
+    placed: dict[str, Any] = home.json("order-create", "--type", kind, "--token", "SOL", *options, "--yes")
+    return placed
+
+
+def test_a_stop_loss_says_what_it_will_do_and_asks(home: Home) -> None:
+    no = run_at_terminal(sniperforge(*STOP), home.environment, [("Place this order?", "n")])
+    assert no.status == 1
+    assert written(home) == []
+    asked = run_at_terminal(sniperforge(*STOP), home.environment, [("Place this order?", "y")])
+    assert asked.status == 0, asked.text
+    for shown in (
+        "which holds 10 SOL",
+        "when SOL costs 140 USD or less, at 2 looks in a row: sell all SOL held for USDC",
+        "300 bps from the independent price, up to 1000 bps after trades that failed; never more than is held",
+        "140 USD is 22.2",
+        "% below the market (1",
+        "nothing runs on this home now, so nobody watches the market for it",
+    ):
+        assert shown in asked.text, asked.text
+    (order,) = written(home)
+    assert f"order {order} is open" in asked.text
+    assert home.json("order-show", order[:6])["legs"][0]["standing"] == "armed"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            "--type stop-loss --token SOL --trigger 200 --confirmations 0 --expires-at soon --amount 11",
+            ("--expires-at: 'soon'", "--trigger: 200 is not below", "--confirmations: 0", "--amount: 11 is more"),
+        ),
+        (
+            "--type oco --token SOL --stop-loss 150 --take-profit 140 --trail-bps 5 --slippage-bps 5000",
+            ("--trail-bps: ", "--take-profit: 140 is not above the stop-loss", "--slippage-bps: 5000", "the market"),
+        ),
+        (
+            "--type trailing-stop --token SOL --trail-bps 9001 --quote-amount x --side up",
+            ("--quote-amount: 'x'", "--side: 'up'", "--trail-bps: 9001"),
+        ),
+        ("--type conditional --token SOL --match some", ("--match: 'some'", "--condition: ")),
+        ("--type stop --token SOL", ("--type: 'stop' is none of stop-loss, take-profit",)),
+        ("--type stop-loss --token NOSUCH --trigger 1", ("Jupiter lists no token with this symbol",)),
+        ("--type stop-loss --token SOL --trigger 140", ("nobody is there to ask",)),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_told_all_at_once_and_writes_nothing(
+    shared_home: Home, options: str, says: tuple[str, ...]
+) -> None:
+    refused = shared_home.run("order-create", *options.split())
+    assert refused.status == 1
+    for said in says:
+        assert said in refused.text, refused.text
+    assert "Traceback" not in refused.text
+    assert written(shared_home) == []
+
+
+def test_orders_of_every_kind_are_listed_shown_changed_and_cancelled(home: Home) -> None:
+    stop = create(home, "stop-loss", "--trigger", "140", "--expires-at", "7d", "--amount", "50%")
+    create(home, "take-profit", "--trigger", "220", "--quote-amount", "100", "--no-reduce-only")
+    trail = create(home, "trailing-stop", "--trail-amount", "9", "--amount", "2")
+    create(home, "conditional", "--condition", "SOL/JUP below 100", "--condition", "SOL above 300", "--match", "any")
+    create(home, "oco", "--stop-loss", "140", "--take-profit", "220")
+    create(home, "bracket", "--stop-loss", "140", "--take-profit", "220", "--entry", "150", "--quote-amount", "50")
+    assert stop["legs"][0]["amount"] == {"kind": "percent", "value": 5_000}
+    listed = home.run("order-list").text
+    for shown in (
+        "1 SOL costs 100 JUP or less or SOL costs 300 USD or more",
+        "once the entry has filled",
+        "falls by 9 USD",
+    ):
+        assert shown in listed, listed
+    assert len(home.json("order-list")) == 6
+
+    best = trail["legs"][0]["triggers"][0]["best"]
+    changed = home.run("order-edit", trail["id"], "--trail-bps", "700", "--confirmations", "3", "--yes")
+    assert "SOL falls by 7 % from its highest price" in changed.text
+    (trigger,) = home.json("order-show", trail["id"])["legs"][0]["triggers"]
+    assert (trigger["best"], trigger["confirmations"]) == (best, 3)
+    unasked = home.run("order-edit", stop["id"], "--trigger", "141")
+    assert (unasked.status, "nobody is there to ask" in unasked.text) == (1, True)
+    assert home.json("order-edit", stop["id"], "--expires-at", "never", "--yes")["expires_at"] is None
+
+    assert home.run("order-cancel", stop["id"]).text.startswith(f"order {stop['id']} is cancelled")
+    assert "it is cancelled already" in home.run("order-cancel", stop["id"]).text
+    assert "it is cancelled already" in home.run("order-edit", stop["id"], "--trigger", "141", "--yes").text
+    assert len(home.json("order-list")) == 5
+    assert len(home.json("order-list", "--all")) == 6
+    assert "there is no such order" in home.run("order-show", "onowhere").text
+
+
+def test_workers_fire_an_order_and_its_trade_is_shown_with_it(
+    sandbox: RunningSandbox, redis: RedisServer, tmp_path: Path
+) -> None:
+    home = make_home(sandbox, tmp_path, SNIPERFORGE_REDIS_URL=redis.url)
+    fund(sandbox, home)
+    with working(home.environment, redis, tmp_path):
+        placed = home.run(
+            "order-create", "--type", "bracket", "--token", "SOL", "--stop-loss", "140", "--take-profit", "220",
+            "--quote-amount", "50", "--yes",
+        )  # fmt: skip
+        assert placed.status == 0, placed.text
+        assert "nothing runs on this home" not in placed.text
+        (bracket,) = written(home)
+
+        exits = "SELECT state FROM order_legs WHERE name != 'entry'"
+        wait_for(
+            lambda: written(home, exits) == ["armed"] * 2,
+            within_s=60,
+            told=lambda: home.run("order-show", bracket).text,
+        )
+        legs = {leg["name"]: leg for leg in home.json("order-show", bracket)["legs"]}
+        assert (legs["entry"]["state"], [one["state"] for one in legs["entry"]["trades"]]) == ("filled", ["filled"])
+        assert legs["stop"]["amount"]["kind"] == "base"
+        assert legs["stop"]["triggers"][0]["level"] == "140"
+
+        sell = create(home, "stop-loss", "--trigger", "300", "--amount", "1", "--force")
+        wait_for(
+            lambda: written(home, "SELECT id FROM orders WHERE state = 'filled'") == [sell["id"]],
+            within_s=60,
+            told=lambda: home.run("order-show", sell["id"]).text,
+        )
+        told = home.run("order-show", sell["id"]).text
+        for shown in ("fired ", " beyond its level", "filled by trade", "  trade  "):
+            assert shown in told, told
+        cancelled = home.run("order-cancel", bracket, "--wait")
+        assert cancelled.status == 0, cancelled.text
+        assert home.json("order-show", bracket)["state"] == "cancelled"
+    assert "every invariant holds" in home.run("invariants").text
