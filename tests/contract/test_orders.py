@@ -119,6 +119,7 @@ def test_an_amount_comes_back_exactly(store: Store, kind: AmountKind) -> None:
 
 
 def test_an_order_is_written_whole_or_not_at_all(store: Store) -> None:
+    add(store, an_order("another"))
     whole = [a_leg(name=LegName.STOP), a_leg(name=LegName.TAKE)]
     for broken, error in (
         ([*whole, a_leg(name=LegName.STOP)], ConflictError),
@@ -131,6 +132,7 @@ def test_an_order_is_written_whole_or_not_at_all(store: Store) -> None:
         with store.read() as books:
             assert books.orders.get(an_order().id) is None
             assert books.orders.legs(an_order().id) == ()
+            assert books.orders.legs(an_order("another").id) == (a_leg("another"),)
 
 
 def test_a_swallowed_conflict_keeps_nothing(store: Store) -> None:
