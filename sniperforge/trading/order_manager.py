@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from sniperforge.domain.ids import IntentId, OrderId, leg_of_trigger
-from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, LegState, Order, OrderKind, OrderState
+from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, Order, OrderKind, OrderState
 from sniperforge.domain.trigger import Subject
 from sniperforge.errors import ConflictError, OutcomeUnknownError, QueueUnavailableError, RetryableError
 from sniperforge.ports.clock import Clock
@@ -207,10 +207,8 @@ class OrderManager:
                 if current is None or current.version != order.version:
                     continue
                 legs = books.orders.legs(order.id)
-                if any(leg.state in LIVE_LEG_STATES and leg.name is not LegName.ENTRY for leg in legs):
-                    continue  # `follow` ends it with its trade
-                if any(leg.state is LegState.FIRED for leg in legs):
-                    continue
+                if any(leg.state in LIVE_LEG_STATES for leg in legs):
+                    continue  # `follow` ends it with its trade; a bracket whose entry filled has no such time any more
                 end_idle_legs(books, order.id, now)
                 ended = books.orders.change(current, at=now, state=OrderState.EXPIRED, reason="its time is over")
                 tell(books, ended, "order.expired", "its time is over", now)

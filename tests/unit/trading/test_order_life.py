@@ -17,6 +17,8 @@ from sniperforge.domain.risk import RiskLimits
 from sniperforge.domain.trigger import Subject
 from sniperforge.errors import InvalidInputError, PriceUnavailableError
 from sniperforge.ports.records import Asset
+from sniperforge.trading.order_arming import arming_of
+from sniperforge.trading.order_life import drop_triggers, put_into_book
 from sniperforge.trading.progress import Step
 from sniperforge.trading.protections import Protections
 from tests.fakes.order_world import PRICE, OrderWorld
@@ -90,6 +92,26 @@ def test_a_trigger_whose_order_ended_decides_nothing(world: OrderWorld) -> None:
     world.cancel_order(order)
     assert world.fire() == []
     assert world.states() == {"order": "cancelled", "main": "cancelled"}
+
+
+def test_a_trigger_that_was_armed_anew_since_it_fired_does_not_fire_on_what_was_seen_before(world: OrderWorld) -> None:
+    order = world.stop()
+    with world.store.books.write() as books:
+        books.triggers.tick(PRICE, Decimal("0.3"), print_number=1, at=world.clock.now())
+        (view,) = books.triggers.fired(10)
+        drop_triggers(books, order, [LegName.MAIN])
+        put_into_book(books, arming_of(world.leg(), {}), world.clock.now())
+    assert world.firing.fire(view, world.values, world.clock.now()) is None
+    assert world.states() == {"order": "open", "main": "armed"}
+    assert len(world.armed()) == 1
+
+
+def test_a_trigger_of_nothing_is_taken_out_of_the_book(world: OrderWorld) -> None:
+    with world.store.books.write() as books:
+        put_into_book(books, arming_of(world.leg(), {}), world.clock.now())
+    assert world.price("0.3") == []
+    with world.store.books.read() as books:
+        assert books.triggers.of_order(OrderId("o1")) == ()
 
 
 # ---- how much
@@ -175,6 +197,14 @@ def test_a_cap_widens_no_farther_than_the_order_says(world: OrderWorld) -> None:
     assert caps == [300, 450, 500, 500]
 
 
+@pytest.mark.parametrize(("effect", "cap_bps"), [(ExposureEffect.EXIT, 1_000), (ExposureEffect.ENTRY, 100)])
+def test_no_trade_is_decided_with_a_cap_beyond_the_widest(
+    world: OrderWorld, effect: ExposureEffect, cap_bps: int
+) -> None:
+    intent = world.decide(effect=effect, max_slippage_bps=5_000)
+    assert world.intent(intent).max_slippage_bps == cap_bps
+
+
 def test_a_token_that_may_not_be_bought_keeps_an_entry_waiting_and_says_why(world: OrderWorld) -> None:
     world.tokens.dangerous.add(JUP)
     world.stop(amount=Amount(AmountKind.QUOTE, 50_000_000), **BUYS)
@@ -184,7 +214,7 @@ def test_a_token_that_may_not_be_bought_keeps_an_entry_waiting_and_says_why(worl
 
 
 def test_protections_hold_an_entry_back_by_name_and_never_an_exit(world: OrderWorld) -> None:
-    limits = RiskLimits(exposure_usd=1, cash=frozenset({USDC}))
+    limits = RiskLimits(exposure_usd=1, cash=frozenset())
     world.finish(world.decide())
     world.policy = replace(world.policy, protections=Protections(limits))
     world.stop("o1", amount=Amount(AmountKind.QUOTE, 50_000_000), **BUYS)
@@ -229,6 +259,15 @@ def test_the_other_leg_is_watched_again_when_the_trade_failed(world: OrderWorld)
     world.pass_time(minutes=30)
     world.finish(other)
     assert world.states() == {"order": "open", "stop": "waiting", "take": "waiting"}
+
+
+def test_a_price_beyond_the_other_leg_while_it_is_suspended_does_not_use_it_up(world: OrderWorld) -> None:
+    world.pair()
+    (intent,) = world.price("0.4")
+    assert world.price("0.9") == []
+    world.pass_time(minutes=30)
+    world.finish(intent)
+    assert len(world.price("0.8")) == 1
 
 
 def test_a_fork_that_takes_the_fill_back_keeps_the_other_leg_suspended_until_the_trade_ends(world: OrderWorld) -> None:
@@ -282,6 +321,7 @@ def test_cancelling_takes_an_order_out_of_reach(world: OrderWorld) -> None:
     order = world.pair()
     world.cancel_order(order)
     assert world.states() == {"order": "cancelled", "stop": "cancelled", "take": "cancelled"}
+    assert not world.armed()
     assert world.price("0.1") == []
     with pytest.raises(InvalidInputError, match="cancelled already"):
         world.cancel_order(order)

@@ -115,8 +115,8 @@ def test_a_trailing_stop_follows_the_price_up_and_sells_when_it_turns(market: Ma
 
 def test_a_trailing_stop_with_an_activation_begins_there(market: Market) -> None:
     market.manager.create_trailing_stop(**market.terms(trail_bps=1_000, activation=Decimal("0.6")))
-    assert market.decided("0.44", "0.44", "0.52", "0.61", "0.55") == []
-    assert len(market.decided("0.54", "0.54")) == 1
+    assert market.decided("0.44", "0.44", "0.52", "0.6", "0.66", "0.595") == []
+    assert len(market.decided("0.594", "0.594")) == 1
 
 
 def test_all_conditions_must_hold_at_one_look_and_each_be_confirmed(market: Market) -> None:
@@ -138,6 +138,17 @@ def test_a_condition_that_does_not_hold_any_more_counts_for_nothing(market: Mark
     assert market.decided("0.5", "0.5", "0.5", "0.5", "0.5") == []
     market.exchange.usd[sol] = Decimal(180)
     assert market.decided(*["0.44"] * 5) == []
+
+
+def test_one_bad_price_fulfils_no_condition(market: Market) -> None:
+    below = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    sol = Mint(SOL_CONDITION.subject)
+    market.manager.create_conditional(**market.terms(conditions=(below, SOL_CONDITION), needs_all=True))
+    assert market.decided("0.44") == []
+    market.exchange.usd[sol] = Decimal(205)
+    assert market.decided("0.44") == []
+    market.exchange.usd[sol] = Decimal(180)
+    assert market.decided(*["0.44"] * 4) == []
 
 
 def test_any_condition_is_enough(market: Market) -> None:
@@ -211,6 +222,20 @@ def test_an_order_whose_trade_is_under_way_is_not_ended_by_time(market: Market) 
     assert market.states(order.id) == {"order": "open", "main": "fired"}
     market.finish(intent)
     assert market.order(order.id).state is OrderState.FILLED
+
+
+def test_an_order_whose_fill_is_not_final_is_not_ended_by_time(market: Market) -> None:
+    expires_at = market.clock.now() + timedelta(minutes=1)
+    order = market.manager.create_stop_loss(
+        **market.terms(trigger=Decimal("0.45"), expires_at=expires_at, confirmations=1)
+    )
+    (intent,) = market.decided("0.44")
+    market.confirm(intent)
+    market.clock.jump(expires_at)
+    market.look()
+    assert market.states(order.id) == {"order": "open", "main": "filled"}
+    market.finish(intent)
+    assert not market.events("order.expired")
 
 
 def test_an_order_begins_when_its_time_comes(market: Market) -> None:
