@@ -84,7 +84,7 @@ class Firing:
             known = books.triggers.get(view.trigger.id)
             if known is None or known.state is not TriggerState.FIRED:
                 return None  # somebody else was faster
-            if order is None or leg is None or order.state is not OrderState.OPEN or leg.state is not LegState.ARMED:
+            if order is None or leg is None or leg.state is not LegState.ARMED:
                 books.triggers.remove([view.trigger.id])
                 return None
             verdict = verdict_on(leg, number, values)

@@ -115,8 +115,8 @@ def test_a_trailing_stop_follows_the_price_up_and_sells_when_it_turns(market: Ma
 
 def test_a_trailing_stop_with_an_activation_begins_there(market: Market) -> None:
     market.manager.create_trailing_stop(**market.terms(trail_bps=1_000, activation=Decimal("0.6")))
-    assert market.decided("0.44", "0.44", "0.52", "0.6", "0.66", "0.595") == []
-    assert len(market.decided("0.594", "0.594")) == 1
+    assert market.decided("0.44", "0.44", "0.52", "0.61", "0.55") == []
+    assert len(market.decided("0.549", "0.549")) == 1
 
 
 def test_all_conditions_must_hold_at_one_look_and_each_be_confirmed(market: Market) -> None:
