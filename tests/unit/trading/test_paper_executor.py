@@ -15,6 +15,7 @@ from sniperforge.errors import (
     InvalidInputError,
     NodeUnavailableError,
     RateLimitedError,
+    RiskDeniedError,
     SniperForgeError,
     StorageBusyError,
     TokenError,
@@ -195,6 +196,23 @@ def test_what_may_be_spent_in_a_trade_and_in_a_day_holds_on_paper_too() -> None:
     ends = [world.trade(name).state for name in ("one", "two", "three")]
     assert ends == [IntentState.FILLED, IntentState.FILLED, IntentState.FAILED]
     assert world.trade("way-out", effect=ExposureEffect.EXIT).state is IntentState.FILLED
+
+
+def test_what_an_exit_on_paper_lost_denies_entries_when_they_are_decided_and_when_they_would_fill() -> None:
+    world = PaperWorld()
+    world.policy = replace(world.policy, protections=Protections(RiskLimits(loss_per_day_usd=2)))
+    world.trade("one")
+    undecided = world.decide("before-the-loss")
+    world.usd[JUP] = world.exchange.usd[JUP] = Decimal("0.45")
+    world.publish()
+    sold = world.trade("out", effect=ExposureEffect.EXIT, input_mint=JUP, output_mint=USDC, input_raw=40_000_000)
+    assert sold.state is IntentState.FILLED
+
+    with pytest.raises(RiskDeniedError, match="max_loss_per_day_usd: 2"):
+        world.decide("after-the-loss")
+    refused = world.paper().run(undecided)
+    assert (refused.state, refused.reason_code) == (IntentState.FAILED, "max_loss_per_day_usd")
+    assert world.attempts(undecided) == ()
 
 
 def test_without_a_price_nothing_is_filled() -> None:

@@ -186,6 +186,31 @@ def test_an_exit_costs_no_question() -> None:
     assert all_on.denials(cast("Books", NoQuestions()), ProposedTrade(effect=EXIT), TradingWorld().clock.now()) == ()
 
 
+def test_it_is_told_how_every_limit_stands_of_one_token_for_each_that_there_is_something_to_tell_of() -> None:
+    world = a_world(exposure_usd=60, exposure_per_token_usd=60, token_cooldown=HOUR, spend_per_day_usd=25)
+    assert told(world) == {
+        (Rule.SPEND_PER_DAY, None): (0, False),
+        (Rule.EXPOSURE_PER_TOKEN, None): (0, False),
+        (Rule.EXPOSURE, None): (0, False),
+        (Rule.COOLDOWN, None): (0, False),
+    }
+    ended(world, "one")
+    sell(world, raw=20_000_000)
+    assert told(world) == {
+        (Rule.SPEND_PER_DAY, None): (25, True),
+        (Rule.EXPOSURE_PER_TOKEN, JUP): (15, False),
+        (Rule.EXPOSURE, None): (15, False),
+        (Rule.COOLDOWN, JUP): (13, True),  # seconds, until the sale was final
+    }
+
+
+def told(world: TradingWorld) -> dict[tuple[Rule, Any], tuple[int, bool]]:
+    """What is used of each limit, rounded, and whether it denies an entry now."""
+    with world.store.books.read() as books:
+        found = world.policy.protections.uses(books, world.clock.now())
+    return {(use.rule, use.token): (round(use.used), use.denial is not None) for use in found}
+
+
 # ---- what is spent
 
 
