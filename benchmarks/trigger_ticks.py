@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import shutil
 import statistics
 import sys
@@ -285,6 +286,7 @@ def steady(taken: Sequence[float]) -> float:
 def measure(engine: Engine) -> Measured:
     """One filled book, each kind of tick in turn."""
     market = Market(engine)
+    os.sync()  # what filling left to be written is none of a tick's business
     market.ticks(quiet()[:10], 0)  # connections and statements are there
     gc.collect()
     return Measured(
@@ -315,6 +317,7 @@ def hostile(engine: Engine) -> float:
     """Milliseconds of the one new high."""
     market = Market(engine)
     market.prints = 10**6
+    os.sync()
     with market.store.write() as books:  # connections and statements are there
         books.triggers.tick(SOL, MARKET / 2, print_number=10**6, at=START)
     milliseconds, _ = market.tick(MARKET * 2)
