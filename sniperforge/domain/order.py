@@ -244,7 +244,7 @@ class Order:
     Attributes:
         base_mint: The token it is about; its price is what triggers speak of unless they say otherwise.
         quote_mint: What it is sold for or bought with.
-        expires_at: It ends then, unless a trade of it is under way. A bracket's is the time of its entry: its exits stay.
+        expires_at: It ends then, unless a trade of it is under way. A bracket's is that of its entry: its exits stay.
         cancel_requested_at: A person cancelled it; a trade that was signed is waited for.
         reason: Why it ended, for a person.
     """

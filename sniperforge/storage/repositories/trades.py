@@ -92,13 +92,17 @@ class SqlIntents(VersionedRows[TradeIntent]):
     def promised_raw(self, wallet: Address, mint: Mint) -> int | None:
         """What trades that have not landed give; the database sums whole numbers exactly."""
         column = self.table.c
-        statement = select(func.count(), func.count(column.input_amount_raw), func.sum(column.input_amount_raw)).where(
+        statement = select(
+            func.count().label("trades"),
+            func.count(column.input_amount_raw).label("told"),
+            func.sum(column.input_amount_raw).label("promised"),
+        ).where(
             column.state.in_((IntentState.PENDING, IntentState.EXECUTING)),
             column.wallet == wallet,
             column.input_mint == mint,
         )
-        trades, told, promised = self._transaction.rows(statement)[0]
-        return int(promised or 0) if told == trades else None
+        (found,) = self._transaction.rows(statement)
+        return int(found.promised or 0) if found.told == found.trades else None
 
 
 class SqlAttempts(VersionedRows[Attempt]):
