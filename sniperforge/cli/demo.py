@@ -21,9 +21,17 @@ if TYPE_CHECKING:
 
 _SHOWN_TRADES = 8
 _REDRAW_S = 0.5
-_RIGHT = frozenset({"USD/SOL", "vs quote", "fee SOL", "txs", "seconds", "at", "took", "slot", "books", "chain"})
-_WRAPPED = frozenset({"what", "how it healed"})
-_MARKS = {"step": ("·", "dim"), "hurt": ("✗", "bold red"), "healed": ("✓", "bold green")}
+_RIGHT = frozenset(
+    {"USD each", "vs quote", "fee SOL", "txs", "sec", "at", "took", "slot", "books", "chain", "gap", "fired at"}
+)
+_WRAPPED = frozenset({"hurt", "how it healed", "waited for, USD"})
+_MARKS = {
+    "step": ("·", "dim"),
+    "hurt": ("✗", "bold red"),
+    "healed": ("✓", "bold green"),
+    "moved": ("$", "yellow"),
+    "fired": ("✓", "bold green"),
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -117,6 +125,7 @@ def _end(report: DemoReport) -> Iterator[RenderableType]:
     from rich.markup import escape
 
     yield _trades(report.trades, "every trade")
+    yield _orders(report)
     yield _hurts(report)
     yield _balances(report)
     if report.invariants:
@@ -127,12 +136,12 @@ def _end(report: DemoReport) -> Iterator[RenderableType]:
     else:
         yield (
             f"[bold green]ok[/]  {landed} trades landed exactly once, {len(report.hurts)} wounds healed, "
-            f"books = chain; {report.seconds:.0f} s"
+            f"{len({one.id for one in report.orders})} orders ended as they must, books = chain; {report.seconds:.0f} s"
         )
 
 
 def _trades(trades: Sequence[TradeLine], title: str) -> RenderableType:
-    table = _table(title, "trade", "what", "state", "gave", "got", "USD/SOL", "vs quote", "fee SOL", "txs", "seconds")
+    table = _table(title, "trade", "what", "state", "gave", "got", "USD each", "vs quote", "fee SOL", "txs", "sec")
     for one in trades:
         state = one.state if one.is_final or one.state != "filled" else "confirmed"
         table.add_row(
@@ -150,8 +159,25 @@ def _trades(trades: Sequence[TradeLine], title: str) -> RenderableType:
     return table
 
 
+def _orders(report: DemoReport) -> RenderableType:
+    table = _table(
+        "orders on a market that crashed", "order", "leg", "waited for, USD", "fired at", "gap", "became", "trade"
+    )
+    for one in report.orders:
+        table.add_row(
+            one.kind,
+            one.leg,
+            one.waited_for,
+            "" if one.fired_at is None else f"{one.fired_at:.4f}",
+            "" if one.gap_bps is None else f"{one.gap_bps} bps",
+            f"[green]{one.state}[/]" if one.problem is None else f"[bold red]{one.state}[/]",
+            " ".join(trade[:8] for trade in one.trades),
+        )
+    return table
+
+
 def _hurts(report: DemoReport) -> RenderableType:
-    table = _table("what was hurt", "at", "what", "how it healed", "took")
+    table = _table("what was hurt", "at", "hurt", "how it healed", "took")
     for one in report.hurts:
         took = "" if one.took_s is None else f"{one.took_s:.1f} s"
         table.add_row(f"{one.at_s:.0f} s", one.what, one.healed or "[red]it did not[/]", took)

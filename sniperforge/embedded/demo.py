@@ -1,7 +1,8 @@
 """The demo: a stack trades unattended and is hurt while it does; every trade lands once, and the books show it.
 
-Everything goes the way it goes for a person: the stack is started by `up`, trades and plans by their commands, and what
-is hurt is hurt from outside, by signals, by FLUSHALL and by the sandbox's faults.
+Everything goes the way it goes for a person: the stack is started by `up`, trades, plans and orders by their commands,
+what is hurt is hurt from outside, by signals, by FLUSHALL and by the sandbox's faults; and in the end a market crashes
+under orders that were there all the time.
 """
 
 from __future__ import annotations
@@ -9,26 +10,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sniperforge.domain.ids import IntentId
-from sniperforge.domain.intent import IntentState, TradeIntent
-from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Address, format_units
+from sniperforge.domain.intent import IntentState
+from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Address
+from sniperforge.embedded.demo_lines import Token, trade_line
+from sniperforge.embedded.demo_orders import BUDGET_USDC, TOKEN, DemoOrders
 from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, TradeLine
 from sniperforge.embedded.demo_world import DemoWorld
 from sniperforge.embedded.private_files import write_private
 from sniperforge.embedded.stack_services import BEAT, OTHERS_WORKER, workers_of
 from sniperforge.errors import RetryableError, SniperForgeError
+from sniperforge.shared.tokens import USDC_MINT
 
 if TYPE_CHECKING:
     from sniperforge.ports.clock import Clock
-    from sniperforge.trading.trade_report import TradeReport
 
 PLAN = "demo"
 EVERY_S = 3
-ONE_OFFS = (("USDC", "SOL", "40"), ("SOL", "USDC", "0.2"), ("USDC", "SOL", "60"))
+ONE_OFFS = (("USDC", TOKEN, BUDGET_USDC), ("USDC", "SOL", "40"), ("SOL", "USDC", "0.2"), ("USDC", "SOL", "60"))
 USDC_DECIMALS = 6
 
 _SETTINGS = """\
@@ -57,7 +59,7 @@ class Demo:
     Args:
         home: An empty home of its own.
         clock: Time.
-        say: Told of everything that happens, with what it is: `step`, `hurt` or `healed`.
+        say: Told of everything that happens, with what it is: `step`, `hurt`, `healed`, `moved` or `fired`.
         tick: Called again and again while something is waited for.
     """
 
@@ -66,6 +68,8 @@ class Demo:
         self._clock = clock
         self._say = say
         self._world = DemoWorld(home, clock, tick)
+        self._orders = DemoOrders(self._world, say, _WITHIN_S)
+        self._tokens = {WSOL_MINT: Token("SOL", SOL_DECIMALS), USDC_MINT: Token("USDC", USDC_DECIMALS)}
         self._ready_at = clock.monotonic()
         self.report = DemoReport()
 
@@ -82,6 +86,7 @@ class Demo:
             self._stop()
         if self.report.ready_s:
             self.report.trades = self.trade_lines()
+            self.report.orders = self._orders.lines()
         self.report.judge(len(ONE_OFFS))
         self.report.seconds = self._clock.monotonic() - started
         return self.report
@@ -90,8 +95,12 @@ class Demo:
         """Every trade as it stands now, oldest first."""
         from sniperforge.trading.trade_report import read_report
 
-        found = reversed(self._world.trades())
-        return [_line(intent, read_report(self._world.services.store, intent.id)) for intent in found]
+        found, kinds = reversed(self._world.trades()), self._world.order_kinds()
+        store = self._world.services.store
+        return [
+            trade_line(intent, read_report(store, intent.id), tokens=self._tokens, dollar=USDC_MINT, kinds=kinds)
+            for intent in found
+        ]
 
     def _start(self, started: float) -> None:
         write_private(self._home / "sniperforge.toml", _SETTINGS)
@@ -105,18 +114,29 @@ class Demo:
         self._world.command("strategy-run", "--type", "dca", "--config", str(config), "--yes")
         self._say("step", f"the plan {PLAN!r} buys SOL for 5 USDC every {EVERY_S} seconds")
 
+    def _place_orders(self, one_offs: list[IntentId]) -> None:
+        resolved = self._world.services.tokens.resolve(TOKEN)
+        self._tokens[resolved.mint] = Token(resolved.symbol, resolved.decimals)
+        self._orders.hold_price()
+        bought = self._enqueue(one_offs)
+        self._world.until(f"{TOKEN} to sell", lambda: self._is_filled(bought), _WITHIN_S)
+        self._orders.place()
+
     def _show(self, one_offs: list[IntentId]) -> None:
         world = self._world
+        self._place_orders(one_offs)
         world.until("the first round", lambda: self._buys() >= 1, _WITHIN_S)
         self._kill_a_worker_in_mid_trade(one_offs)
         self._wipe_redis()
         self._kill_beat()
         self._drop_a_response(one_offs)
         self._answer_429(one_offs)
+        self._orders.crash()
         self._say("step", f"waiting for {LEAST_BUYS} rounds, then the plan is stopped and everything settles")
         world.until("the plan's rounds", lambda: self._buys() >= LEAST_BUYS, _FINAL_WITHIN_S)
         world.command("strategy-stop", PLAN, "--yes")
         world.until("everything settled", lambda: not world.unsettled(), _FINAL_WITHIN_S)
+        world.until("every order's end", lambda: not self._orders.are_open(), _WITHIN_S)
         self._hold_books_against_chain()
 
     # ---- what is hurt
@@ -237,33 +257,3 @@ class Demo:
             self._world.command("down")
         except (SniperForgeError, OSError) as error:
             self.report.problems.append(str(error))
-
-
-def _line(intent: TradeIntent, report: TradeReport) -> TradeLine:
-    fill = report.fill
-    what = "one-off" if intent.occurrence is None else f"round {intent.occurrence + 1}"
-    confirmed = report.filled_by.confirmed_at if report.filled_by else None
-    sol_in = intent.input_mint == WSOL_MINT
-    decimals = (SOL_DECIMALS, USDC_DECIMALS) if sol_in else (USDC_DECIMALS, SOL_DECIMALS)
-    units = ("SOL", "USDC") if sol_in else ("USDC", "SOL")
-    gave = got = ""
-    price = None
-    if fill is not None:
-        gave = f"{format_units(fill.input_raw, decimals[0])} {units[0]}"
-        got = f"{format_units(fill.output_raw, decimals[1])} {units[1]}"
-        usd, sol = (fill.output_raw, fill.input_raw) if sol_in else (fill.input_raw, fill.output_raw)
-        price = (Decimal(usd).scaleb(-USDC_DECIMALS) / Decimal(sol).scaleb(-SOL_DECIMALS)).quantize(Decimal("0.0001"))
-    seconds = None if confirmed is None else Decimal(str(round((confirmed - intent.created_at).total_seconds(), 3)))
-    return TradeLine(
-        id=intent.id,
-        what=what,
-        state=intent.state.value,
-        gave=gave,
-        got=got,
-        price=price,
-        realised_bps=report.realised_bps,
-        fee_lamports=sum(one.fee_lamports for one in report.fills),
-        attempts=len(report.attempts),
-        seconds=seconds,
-        is_final=report.settled,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -15,8 +16,8 @@ class TradeLine:
     """One trade, as it ended.
 
     Attributes:
-        what: `round N` of the plan, or `one-off`.
-        price: Dollars per SOL, None where nothing was swapped.
+        what: `round N` of the plan, `one-off`, or the order and the leg of it that fired.
+        price: Dollars per whole token, None where nothing was swapped.
         realised_bps: What came, against what was quoted.
         fee_lamports: What the chain took, failed transactions included.
         attempts: Transactions that were signed for it.
@@ -34,6 +35,63 @@ class TradeLine:
     attempts: int
     seconds: Decimal | None
     is_final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLine:
+    """One leg of an order, as it ended.
+
+    Attributes:
+        waited_for: In words.
+        level: Dollars per whole token; None where it has none.
+        falls: Whether the price reaches it from above.
+        followed: How far a trailing stop followed the price, in dollars; None for everything else.
+        fired_at: The price that fired it; None while none did.
+        gap_bps: How far beyond its level that was, in 0.01 %.
+        expected: The state that it must end in.
+        order_state: Of the whole order.
+        trades: What its firings decided, oldest first.
+        gave_raw: What the last of them gave, in base units; None while none landed.
+        got_raw: What it brought.
+    """
+
+    id: str
+    kind: str
+    leg: str
+    waited_for: str
+    level: Decimal | None
+    falls: bool
+    followed: Decimal | None
+    fired_at: Decimal | None
+    gap_bps: int | None
+    state: str
+    expected: str
+    order_state: str
+    trades: tuple[str, ...]
+    gave_raw: int | None
+    got_raw: int | None
+
+    @property
+    def name(self) -> str:
+        """For problems."""
+        return f"{self.kind} {self.leg}"
+
+    @property
+    def problem(self) -> str | None:
+        """What it promised and did not keep; None when it kept everything."""
+        if self.state != self.expected:
+            return f"it is {self.state}, and {self.expected} was promised"
+        if self.order_state != "filled":
+            return f"its order is {self.order_state}"
+        if self.expected != "filled":
+            return f"the other leg ended it, and it traded: {', '.join(self.trades)}" if self.trades else None
+        if self.fired_at is None or self.level is None:
+            return "nobody knows what fired it"
+        if self.fired_at > self.level if self.falls else self.fired_at < self.level:
+            return f"it fired at {self.fired_at:f}, which is not beyond {self.level:f}"
+        if self.followed is not None and self.followed <= 0:
+            return "it did not follow the price"
+        return None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,6 +134,7 @@ class DemoReport:
     ready_s: float = 0.0
     seconds: float = 0.0
     trades: list[TradeLine] = field(default_factory=list)
+    orders: list[OrderLine] = field(default_factory=list)
     hurts: list[Hurt] = field(default_factory=list)
     balances: list[BalanceLine] = field(default_factory=list)
     invariants: str = ""
@@ -97,6 +156,10 @@ class DemoReport:
         open_ones = [one.id for one in self.trades if not one.is_final and one.state not in ("failed", "cancelled")]
         if open_ones:
             self.problems.append(f"not settled: {', '.join(open_ones)}")
+        self.problems += [f"{one.name}: {one.problem}" for one in self.orders if one.problem]
+        self.problems += _unequal(self.orders)
+        if not self.orders:
+            self.problems.append("no orders were shown")
         self.problems += [f"did not heal: {one.what}" for one in self.hurts if not one.healed]
         self.problems += [
             f"{one.asset}: the books say {one.books_raw} and the chain {one.chain_raw} at slot {one.slot}"
@@ -112,4 +175,15 @@ class DemoReport:
         for one in values["trades"]:
             for name in ("price", "realised_bps", "seconds"):
                 one[name] = None if one[name] is None else str(one[name])
+        for one in values["orders"]:
+            for name in ("level", "followed", "fired_at"):
+                one[name] = None if one[name] is None else f"{one[name]:f}"
         return {"ok": not self.problems, **values}
+
+
+def _unequal(orders: Sequence[OrderLine]) -> Iterator[str]:
+    """Exits of a bracket that did not sell what its entry had brought."""
+    brought = {one.id: one.got_raw for one in orders if one.leg == "entry"}
+    for one in orders:
+        if one.leg != "entry" and one.id in brought and one.gave_raw not in (None, brought[one.id]):
+            yield f"{one.name}: it sold {one.gave_raw} base units, and the entry had brought {brought[one.id]}"

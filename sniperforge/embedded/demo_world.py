@@ -19,6 +19,7 @@ from sniperforge.embedded.supervisor import ServiceState
 from sniperforge.errors import NodeUnavailableError, RetryableError, TerminalError
 
 if TYPE_CHECKING:
+    from sniperforge.domain.order import OrderKind
     from sniperforge.ports.clock import Clock
 
 MOST_TRADES = 500
@@ -90,6 +91,11 @@ class DemoWorld:
         with self.services.store.read() as books:
             return books.intents.recent(MOST_TRADES)
 
+    def order_kinds(self) -> dict[str, OrderKind]:
+        """Kinds of all orders, by id."""
+        with self.services.store.read() as books:
+            return {order.id: order.kind for order in books.orders.recent(MOST_TRADES)}
+
     def state(self, intent: IntentId) -> IntentState:
         """Where this trade is."""
         with self.services.store.read() as books:
@@ -154,6 +160,10 @@ class DemoWorld:
         client = connect_redis(self.services.settings, timeout_s=5.0)
         client.flushall()
         client.close()
+
+    def price(self, symbol: str, usd: str) -> None:
+        """Put a token at this many dollars; pools and prices of the exchange move at once."""
+        self._admin("POST", "/price", {"token": symbol, "usd": usd})
 
     def fault(self, target: str, kind: str, count: int, **params: int) -> None:
         """Something that the sandbox's network does to the next `count` requests."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,19 @@ def test_the_demo_lands_every_trade_once_whatever_is_hurt(tmp_path: Path) -> Non
     assert shown["ok"] is True
     assert shown["problems"] == []
     assert sum(1 for one in shown["trades"] if one["what"].startswith("round")) >= LEAST_BUYS
-    assert len([one for one in shown["trades"] if one["what"] == "one-off"]) == 3
+    assert len([one for one in shown["trades"] if one["what"] == "one-off"]) == 4
     assert all(one["is_final"] and one["state"] == "filled" for one in shown["trades"])
+    assert [(one["kind"], one["leg"], one["state"]) for one in shown["orders"]] == [
+        ("stop-loss", "main", "filled"),
+        ("trailing-stop", "main", "filled"),
+        ("oco", "stop", "cancelled"),
+        ("oco", "take", "filled"),
+        ("bracket", "entry", "filled"),
+        ("bracket", "stop", "filled"),
+        ("bracket", "take", "cancelled"),
+    ]
+    assert all(bool(one["trades"]) == (one["state"] == "filled") for one in shown["orders"])
+    assert Decimal(shown["orders"][1]["followed"]) > Decimal("0.02")
     assert len(shown["hurts"]) == 5
     assert all(one["healed"] for one in shown["hurts"])
     assert {one["asset"] for one in shown["balances"]} >= {"USDC", "SOL (native)"}

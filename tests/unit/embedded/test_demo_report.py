@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, TradeLine
+from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, OrderLine, TradeLine
 
 TRADE = TradeLine(
     id="t",
@@ -23,6 +23,30 @@ TRADE = TradeLine(
     seconds=Decimal("0.8"),
     is_final=True,
 )
+STOP = OrderLine(
+    id="o1",
+    kind="stop-loss",
+    leg="main",
+    waited_for="0.36 or less",
+    level=Decimal("0.36"),
+    falls=True,
+    followed=None,
+    fired_at=Decimal("0.359"),
+    gap_bps=27,
+    state="filled",
+    expected="filled",
+    order_state="filled",
+    trades=("t1",),
+    gave_raw=100,
+    got_raw=35,
+)
+TRAIL = replace(STOP, id="o2", kind="trailing-stop", followed=Decimal("0.03"))
+ENTRY = replace(STOP, id="o3", kind="bracket", leg="entry", gave_raw=40, got_raw=100)
+EXIT = replace(STOP, id="o3", kind="bracket", leg="stop", gave_raw=100, got_raw=37)
+TAKE = replace(
+    STOP, id="o3", kind="bracket", leg="take", level=Decimal("0.5"), falls=False, fired_at=None, gap_bps=None,
+    state="cancelled", expected="cancelled", trades=(), gave_raw=None, got_raw=None,
+)  # fmt: skip
 
 
 def a_good_one() -> DemoReport:
@@ -30,6 +54,7 @@ def a_good_one() -> DemoReport:
     one_offs = [replace(TRADE, id=f"one-off-{number}", what="one-off") for number in range(3)]
     return DemoReport(
         trades=[*rounds, *one_offs],
+        orders=[STOP, TRAIL, ENTRY, EXIT, TAKE],
         hurts=[Hurt(what="SIGKILL", at_s=1.0, healed="started again", took_s=2.0)],
         balances=[BalanceLine(asset="SOL", slot=7, books_raw=10, chain_raw=10)],
     )
@@ -45,6 +70,7 @@ def test_a_demo_that_keeps_its_promises_has_no_problem() -> None:
     assert problems_of(report) == []
     assert report.as_json()["ok"] is True
     assert report.as_json()["trades"][0]["price"] == "166.6667"
+    assert report.as_json()["orders"][0]["fired_at"] == "0.359"
 
 
 def a_round_less(report: DemoReport) -> None:
@@ -71,9 +97,54 @@ def no_comparison(report: DemoReport) -> None:
     report.balances.clear()
 
 
+def orders_not_shown(report: DemoReport) -> None:
+    report.orders.clear()
+
+
+def a_stop_that_waits(report: DemoReport) -> None:
+    report.orders[0] = replace(STOP, state="armed", order_state="open", trades=())
+
+
+def an_order_that_is_not_over(report: DemoReport) -> None:
+    report.orders[0] = replace(STOP, order_state="open")
+
+
+def a_stop_that_fired_too_early(report: DemoReport) -> None:
+    report.orders[0] = replace(STOP, fired_at=Decimal("0.361"))
+
+
+def a_rise_that_fired_too_early(report: DemoReport) -> None:
+    report.orders[0] = replace(STOP, falls=False)
+
+
+def a_fill_that_nothing_fired(report: DemoReport) -> None:
+    report.orders[0] = replace(STOP, fired_at=None)
+
+
+def a_trail_that_stood_still(report: DemoReport) -> None:
+    report.orders[1] = replace(TRAIL, followed=Decimal(0))
+
+
+def both_legs(report: DemoReport) -> None:
+    report.orders[4] = replace(TAKE, trades=("t9",))
+
+
+def an_exit_of_another_amount(report: DemoReport) -> None:
+    report.orders[3] = replace(EXIT, gave_raw=99)
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
+        (orders_not_shown, "no orders were shown"),
+        (a_stop_that_waits, "stop-loss main: it is armed, and filled was promised"),
+        (an_order_that_is_not_over, "its order is open"),
+        (a_stop_that_fired_too_early, "fired at 0.361, which is not beyond 0.36"),
+        (a_rise_that_fired_too_early, "fired at 0.359, which is not beyond 0.36"),
+        (a_fill_that_nothing_fired, "nobody knows what fired it"),
+        (a_trail_that_stood_still, "trailing-stop main: it did not follow the price"),
+        (both_legs, "bracket take: the other leg ended it, and it traded: t9"),
+        (an_exit_of_another_amount, "it sold 99 base units, and the entry had brought 100"),
         (a_round_less, "11 rounds"),
         (a_one_off_that_failed, "2 of 3 one-off"),
         (a_fill_that_is_not_final, "not settled: extra"),
