@@ -24,6 +24,9 @@ _OPTIONS = {
     "conditions": "--condition",
     "needs_all": "--match",
 }
+_SAME = {"quote_amount": "amount"}
+"""Options that give a field of another name."""
+
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"(\d+)\s*([smhd])")
 _CONDITION = re.compile(
@@ -83,10 +86,11 @@ class Typed:
         Raises:
             InvalidInputError: Lists everything, by option.
         """
-        found = [(field, text) for field, text in self.problems.items()]
+        found = list(self.problems.items())
+        unread = {_SAME.get(field, field) for field in self.problems}
         for problem in others:
             field, _, text = problem.partition(": ")
-            if field not in self.problems:
+            if field not in unread:
                 found.append((field, text))
         if not found:
             return

@@ -13,18 +13,17 @@ from sniperforge.cli.order_words import (
     leg_words,
     level_words,
     limit_words,
+    mints_in,
     subject_words,
     value_words,
 )
 from sniperforge.cli.token_names import TokenNames, names_of
-from sniperforge.domain.watching import watching
 from sniperforge.trading.order_arming import subjects_of
 from sniperforge.trading.order_legs import waits_for_nothing
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sniperforge.bootstrap import Services
     from sniperforge.domain.money import Mint
     from sniperforge.trading.order_report import LegReport, OrderReport, TriggerReport
 
@@ -53,7 +52,7 @@ def list_orders(
     if not reports:
         typer.echo("no open orders: `sniperforge order-create --type stop-loss --token SOL --trigger 140` makes one")
         return
-    names = names_of(services, [mint for report in reports for mint in mints_of(report)])
+    names = names_of(services, [mint for report in reports for mint in _mints(report)])
     for report in reports:
         typer.echo("\n".join(list_lines(report, names)))
 
@@ -70,18 +69,7 @@ def show(
     if json_output:
         print_json(as_json(report))
     else:
-        typer.echo("\n".join(show_lines(report, names_for(services, report))))
-
-
-def names_for(services: Services, report: OrderReport) -> TokenNames:
-    """Names of every token in this report."""
-    return names_of(services, mints_of(report))
-
-
-def mints_of(report: OrderReport) -> list[Mint]:
-    """Tokens that an order is about or watches."""
-    watched = [mint for one in report.legs for subject in subjects_of(one.leg.rule) for mint in watching(subject).mints]
-    return list(dict.fromkeys([report.order.base_mint, report.order.quote_mint, *watched]))
+        typer.echo("\n".join(show_lines(report, names_of(services, _mints(report)))))
 
 
 def show_lines(report: OrderReport, names: TokenNames) -> Iterator[str]:
@@ -129,6 +117,10 @@ def list_lines(report: OrderReport, names: TokenNames) -> Iterator[str]:
         yield f"      {one.standing}{distance}"
     if report.unchecked is not None:
         yield f"    {_unchecked(report.unchecked, names)}"
+
+
+def _mints(report: OrderReport) -> list[Mint]:
+    return mints_in(report.order, [one.leg for one in report.legs])
 
 
 def _leg_lines(one: LegReport, report: OrderReport, names: TokenNames) -> Iterator[str]:

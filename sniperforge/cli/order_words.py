@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sniperforge.cli.token_names import TokenNames, short
+from sniperforge.domain.money import Mint
 from sniperforge.domain.order import (
     AmountKind,
     Condition,
@@ -20,6 +21,7 @@ from sniperforge.domain.order import (
 )
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.domain.watching import Watching, watching
+from sniperforge.trading.order_arming import subjects_of
 from sniperforge.trading.order_conditions import percent_of_change
 from sniperforge.trading.order_legs import waits_for_nothing
 
@@ -28,6 +30,12 @@ if TYPE_CHECKING:
 
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
 _SHOWN_PERCENT = Decimal("0.01")
+
+
+def mints_in(order: Order, legs: Iterable[Leg]) -> list[Mint]:
+    """Tokens that an order is about or watches."""
+    watched = [mint for leg in legs for subject in subjects_of(leg.rule) for mint in watching(subject).mints]
+    return list(dict.fromkeys([order.base_mint, order.quote_mint, *watched]))
 
 
 def subject_words(subject: Subject, names: TokenNames) -> str:

@@ -20,9 +20,10 @@ from sniperforge.cli.order_options import (
     parse_quote_amount,
 )
 from sniperforge.cli.order_preview import draft_lines, edit_lines
-from sniperforge.cli.token_names import TokenName, TokenNames
+from sniperforge.cli.order_words import mints_in
+from sniperforge.cli.token_names import TokenName, TokenNames, names_of
 from sniperforge.domain.money import Mint
-from sniperforge.domain.order import Amount, Crossing, OrderKind
+from sniperforge.domain.order import Amount, Crossing, OrderKind, OrderState
 from sniperforge.errors import InvalidInputError
 from sniperforge.trading.order_terms import OrderTerms, Side
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sniperforge.bootstrap import Services
+    from sniperforge.domain.intent import TradeIntent
     from sniperforge.domain.order import Order
     from sniperforge.shared.tokens import ResolvedToken
     from sniperforge.trading.order_changes import Edit
@@ -169,8 +171,9 @@ def create(
         **fields,
     )
     draft = _drafted(services, terms, typed, tokens)
-    if not json_output:
-        typer.echo("\n".join(draft_lines(services, draft, (tokens.base, tokens.quote), tokens.names)))
+    if not (json_output and yes):
+        lines = draft_lines(services, draft, (tokens.base, tokens.quote), tokens.names)
+        typer.echo("\n".join(lines), err=json_output)
     _confirm("Place this order?", yes=yes)
     order = services.order_desk.place(draft)
     _say_it_is_placed(services, order, json_output=json_output)
@@ -228,8 +231,9 @@ def edit(
         )
         given["expires_at"] = ends
     changed = _drafted_edit(services, order, given, typed, tokens)
-    if not json_output:
-        typer.echo("\n".join(edit_lines(changed, tokens.names)))
+    if not (json_output and yes):
+        names = names_of(services, mints_in(order, changed.changed_legs))
+        typer.echo("\n".join(edit_lines(changed, names)), err=json_output)
     _confirm("Change this order?", yes=yes)
     order = services.order_desk.edit(changed)
     if json_output:
@@ -244,34 +248,42 @@ def cancel(
     json_output: Json = False,  # noqa: FBT002
 ) -> None:
     """Cancel an order. Nothing fires any more; a trade of it that was signed may still land, and is reported."""
-    from sniperforge.cli.follow import Steps, follow, ring
-    from sniperforge.cli.trades import summary_line
     from sniperforge.trading.order_report import find_order, read_order
 
     services = open_services()
     with services.store.read() as books:
         found = find_order(books, order_id).id
     services.order_desk.cancel(found, by=this_process())
-    report = read_order(services.store, found)
-    for trade in report.under_way:
-        if services.settings.redis_url is not None:
-            ring(services, trade)
-        if wait:
-            ended = follow(services, trade.id, Steps(silent=json_output))
-            typer.echo(summary_line(ended.intent), err=True)
-        else:
-            typer.echo(
-                f"trade {trade.id} of it is {trade.state.value} and was asked to end: what is signed may still land; "
-                f"`sniperforge trade-show {trade.id}` tells what becomes of it",
-                err=True,
-            )
+    for trade in read_order(services.store, found).under_way:
+        _see_off(services, trade, wait=wait, silent=json_output)
     report = read_order(services.store, found)
     if json_output:
         _print_order(services, report.order)
-        return
-    state = report.order.state.value
-    because = f": {report.order.reason}" if report.order.reason else ""
-    typer.echo(f"order {found} is {state}{because}" if not report.under_way else f"order {found} ends with its trade")
+    elif report.order.state is OrderState.OPEN:
+        typer.echo(f"order {found} ends with its trade; nothing of it fires any more")
+    else:
+        because = f": {report.order.reason}" if report.order.reason else ""
+        typer.echo(f"order {found} is {report.order.state.value}{because}")
+
+
+def _see_off(services: Services, trade: TradeIntent, *, wait: bool, silent: bool) -> None:
+    """Say what becomes of a trade whose order was cancelled; if asked, stay until workers, or we, have ended it."""
+    from sniperforge.cli.follow import Steps, follow, ring
+    from sniperforge.cli.trades import summary_line
+    from sniperforge.trading.executor_policy import Until
+
+    somebody_works = services.settings.redis_url is not None
+    if somebody_works:
+        ring(services, trade)
+    if wait and somebody_works:
+        trade = follow(services, trade.id, Steps(silent=silent)).intent
+    elif wait:
+        trade = services.executor(owner=this_process()).run(trade.id, until=Until.SETTLED)
+    typer.echo(summary_line(trade), err=True)
+    if not wait:
+        typer.echo(
+            f"what is signed may still land; `sniperforge trade-show {trade.id}` tells what becomes of it", err=True
+        )
 
 
 def _resolve(services: Services, base: str, quote: str, conditions: Sequence[TypedCondition] | None) -> _Tokens:

@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from sniperforge.domain.ids import OrderId, leg_of_trigger, order_key
-from sniperforge.domain.intent import IntentState, TradeIntent
-from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegState, Order, OrderState
+from sniperforge.domain.intent import TradeIntent
+from sniperforge.domain.order import Leg, LegName, LegState, Order, OrderState
 from sniperforge.domain.trigger import Subject, TriggerState
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import WalletRecord
@@ -25,7 +25,6 @@ TRADES_SHOWN = 10
 """Of each leg, the newest."""
 
 _SHORTEST_PREFIX = 3
-_UNDER_WAY = frozenset({IntentState.PENDING, IntentState.EXECUTING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +125,17 @@ class OrderReport:
 
     @property
     def under_way(self) -> tuple[TradeIntent, ...]:
-        """Trades of it that are decided and have not ended, of all its legs."""
-        live = [one for one in self.legs if one.leg.state in LIVE_LEG_STATES]
-        return tuple(trade for one in live for trade in one.trades if trade.state in _UNDER_WAY)
+        """Trades that may still decide how the order ends: not ended, or landed and not final."""
+        if self.order.state is not OrderState.OPEN:
+            return ()
+        # An entry that filled decides nothing any more: its exits do.
+        live = [
+            one
+            for one in self.legs
+            if one.leg.state is LegState.FIRED
+            or (one.leg.state is LegState.FILLED and one.leg.name is not LegName.ENTRY)
+        ]
+        return tuple(trade for one in live for trade in one.trades if trade.id == one.leg.intent_id)
 
     @property
     def unchecked(self) -> TriggerReport | None:

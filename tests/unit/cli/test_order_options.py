@@ -156,6 +156,14 @@ def test_what_could_not_be_read_and_what_the_desk_found_are_told_together() -> N
     )
 
 
+def test_an_amount_that_could_not_be_read_is_not_missed_as_well() -> None:
+    typed = Typed()
+    typed.read("quote_amount", "x", lambda text: parse_quote_amount(text, 6))
+    with pytest.raises(InvalidInputError) as caught:
+        typed.refuse(["amount: say how much to buy"])
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["--quote-amount"]
+
+
 def test_force_is_offered_only_where_it_helps() -> None:
     typed = Typed()
     for problem, fix in (("trigger: it would fire at once, unless forced", "Add --force"), ("trigger: it is zero", "")):

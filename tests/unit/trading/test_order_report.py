@@ -9,7 +9,7 @@ import pytest
 
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import IntentState
-from sniperforge.domain.order import LegName, Order, OrderKind
+from sniperforge.domain.order import LegName, LegState, Order, OrderKind
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import TradingMode
 from sniperforge.trading.order_life import follow
@@ -140,3 +140,21 @@ def test_an_order_is_found_by_its_first_letters(world: DeskWorld) -> None:
         for text, why in (("o0", "no id of an order"), ("o000", "several orders begin so"), ("oxyz", "no such order")):
             with pytest.raises(InvalidInputError, match=why):
                 find_order(books, text)
+
+
+def test_a_trade_that_landed_decides_the_end_until_it_is_final_but_not_that_of_an_entry(world: DeskWorld) -> None:
+    stop, bracket = world.place(confirmations=1), world.place(OrderKind.BRACKET)
+    trades = world.price("139")
+    for trade in trades:
+        land(world, trade)
+    assert leg(world, stop).standing == f"filled by trade {report(world, stop).under_way[0].id}"
+    assert leg(world, bracket, LegName.ENTRY).leg.state is LegState.FILLED
+    assert report(world, bracket).under_way == ()
+
+
+def land(world: DeskWorld, trade: IntentId) -> None:
+    with world.store.write() as books:
+        intent = books.intents.lock(trade)
+        assert intent is not None
+        intent = books.intents.change(intent, at=world.clock.now(), state=IntentState.EXECUTING)
+        follow(books, books.intents.change(intent, at=world.clock.now(), state=IntentState.FILLED), world.clock.now())
