@@ -111,6 +111,7 @@ def copy(source: Engine, target: Engine) -> None:
     """The rows of SQLite's book in PostgreSQL."""
     with source.connect() as reading, target.begin() as writing:
         raw: psycopg.Connection[tuple[object, ...]] = writing.connection.driver_connection  # type: ignore[assignment]
+        writing.exec_driver_sql("SET LOCAL statement_timeout = 0")
         for table in COPIED:
             names = ", ".join(table.c.keys())
             with raw.cursor().copy(f"COPY {table.name} ({names}) FROM STDIN") as stream:
@@ -121,6 +122,7 @@ def copy(source: Engine, target: Engine) -> None:
             "SELECT setval(pg_get_serial_sequence('trigger_groups', 'id'), (SELECT max(id) FROM trigger_groups))"
         )
     with target.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("SET statement_timeout = 0")
         connection.exec_driver_sql("VACUUM ANALYZE")  # as autovacuum does within a minute
 
 
