@@ -23,13 +23,11 @@ class ExitFill:
     Attributes:
         key: The key of its trade.
         token: What was sold.
-        result_usd: What it brought (`domain.risk`).
     """
 
     at: datetime
     key: IntentKey
     token: Mint
-    result_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +60,11 @@ class RiskRecords(Protocol):
         """Fills of exits booked at `since` or later, oldest first."""
         ...
 
-    def wasted(self, *, since: datetime) -> tuple[Dated, ...]:
-        """Fees (above zero) of transactions signed at `since` or later that landed with an error, oldest first."""
+    def results(self, *, since: datetime) -> tuple[Dated, ...]:
+        """What exits brought whose fills were booked at `since` or later and stand, oldest first.
+
+        Among them, as losses, fees of transactions signed then that landed with an error.
+        """
         ...
 
     def fees(self, *, since: datetime) -> Decimal:

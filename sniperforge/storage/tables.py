@@ -286,7 +286,7 @@ fills = _table(
     _time("finalized_at", null=True),
     Column("result_usd", ExactDecimal),
     _partial("ix_fills_provisional", "booked_at", where="state = 'provisional'"),
-    _partial("ix_fills_exits", "booked_at", where=EXITED),
+    _partial("ix_fills_exits", "booked_at", "state", "result_usd", where=EXITED),
 )
 
 ledger_entries = _table(

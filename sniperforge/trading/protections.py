@@ -19,7 +19,6 @@ from sniperforge.domain.order import LegName, OrderKind
 from sniperforge.domain.risk import (
     DAY,
     NO_LIMITS,
-    Dated,
     Denial,
     ProposedTrade,
     RiskFacts,
@@ -99,13 +98,13 @@ class Protections:
         paused_since = now - limits.window - limits.pause
         stops_since = paused_since if limits.pause_after_stops is not None else None
         sold_since = now - limits.token_cooldown if limits.token_cooldown is not None else None
-        exits_since = _earliest(lost_since, stops_since, sold_since)
+        exits_since = _earliest(stops_since, sold_since)
         exits = () if exits_since is None else risk.exits(since=exits_since)
         holds = limits.exposure_per_token_usd is not None or limits.exposure_usd is not None
         return RiskFacts(
             now=now,
             spent=risk.spent(since=now - DAY) if limits.spend_per_day_usd is not None else (),
-            results=_results(books, exits, lost_since) if lost_since is not None else (),
+            results=risk.results(since=lost_since) if lost_since is not None else (),
             fees_usd=risk.fees(since=day) if limits.fees_per_day_usd is not None else Decimal(0),
             held_usd=risk.held() if holds else {},
             under_way_usd=risk.under_way() if holds else {},
@@ -137,13 +136,6 @@ def refusal(found: Sequence[Denial]) -> RiskDeniedError:
 
 def _earliest(*moments: datetime | None) -> datetime | None:
     return min((one for one in moments if one is not None), default=None)
-
-
-def _results(books: Books, exits: Sequence[ExitFill], since: datetime) -> tuple[Dated, ...]:
-    """What exits brought, and what transactions cost that swapped nothing."""
-    brought = [Dated(one.at, one.result_usd) for one in exits if one.at >= since]
-    wasted = [Dated(one.at, -one.usd) for one in books.risk.wasted(since=since)]
-    return tuple(sorted((*brought, *wasted), key=lambda one: one.at))
 
 
 def _stops(books: Books, exits: Sequence[ExitFill], since: datetime) -> tuple[datetime, ...]:

@@ -106,16 +106,20 @@ def test_held_is_the_cost_of_positions_of_all_wallets_that_are_not_empty(store: 
 
 def test_exits_are_fills_with_a_result_that_stand_oldest_first(store: Store) -> None:
     with store.write() as books:
-        fill(books, "late", "-1.5", booked_at=LATER + SECOND, input_mint=JUP, output_mint=USDC)
-        fill(books, "soon", "2", booked_at=LATER)
-        fill(books, "before", "4", booked_at=LATER - SECOND)
-        fill(books, "taken-back", "8", booked_at=LATER, state=FillState.REVERSED)
-        fill(books, "an-entry", effect=ENTRY, booked_at=LATER)
+        add_exits(books)
     with store.read() as books:
         assert books.risk.exits(since=LATER) == (
-            ExitFill(at=LATER, key=an_intent("soon").key, token=USDC, result_usd=Decimal(2)),
-            ExitFill(at=LATER + SECOND, key=an_intent("late").key, token=JUP, result_usd=Decimal("-1.5")),
+            ExitFill(at=LATER, key=an_intent("soon").key, token=USDC),
+            ExitFill(at=LATER + SECOND, key=an_intent("late").key, token=JUP),
         )
+
+
+def add_exits(books: Books) -> None:
+    fill(books, "late", "-1.5", booked_at=LATER + SECOND, input_mint=JUP, output_mint=USDC)
+    fill(books, "soon", "2", booked_at=LATER)
+    fill(books, "before", "4", booked_at=LATER - SECOND)
+    fill(books, "taken-back", "8", booked_at=LATER, state=FillState.REVERSED)
+    fill(books, "an-entry", effect=ENTRY, booked_at=LATER)
 
 
 def test_a_result_can_be_corrected(store: Store) -> None:
@@ -125,7 +129,7 @@ def test_a_result_can_be_corrected(store: Store) -> None:
         (found,) = books.fills.of_intent(an_intent("one").id)
         books.fills.change(found, result_usd=Decimal(-3))
     with store.read() as books:
-        assert [one.result_usd for one in books.risk.exits(since=START)] == [Decimal(-3)]
+        assert [one.usd for one in books.risk.results(since=START)] == [Decimal(-3)]
 
 
 def reverted(books: Books, name: str, lamports: int, **changes: Any) -> None:
@@ -148,18 +152,23 @@ def reverted(books: Books, name: str, lamports: int, **changes: Any) -> None:
     books.ledger.add([line])
 
 
-def test_wasted_is_the_fee_of_what_landed_with_an_error(store: Store) -> None:
-    lamport = Decimal("0.0000002")
+def test_results_are_what_exits_brought_and_as_losses_fees_of_what_landed_with_an_error(store: Store) -> None:
+    lamport, half = Decimal("0.0000002"), timedelta(seconds=0.5)
     with store.write() as books:
-        reverted(books, "second", 20, created_at=LATER + SECOND, usd_per_lamport=lamport)
-        reverted(books, "first", 5_000, usd_per_lamport=lamport)
-        reverted(books, "before", 7, created_at=LATER - SECOND, usd_per_lamport=lamport)
+        add_exits(books)
+        reverted(books, "last", 20, created_at=LATER + 2 * SECOND, usd_per_lamport=lamport)
+        reverted(books, "between", 5_000, created_at=LATER + half, usd_per_lamport=lamport)
+        reverted(books, "earlier", 7, created_at=LATER - SECOND, usd_per_lamport=lamport)
         reverted(books, "without-price", 7, usd_per_lamport=None)
         reverted(books, "landed", 7, state=AttemptState.FINALIZED, usd_per_lamport=lamport)
-        reverted(books, "taken-back", 7, line_state=FillState.REVERSED, usd_per_lamport=lamport)
+        reverted(books, "not-of-now", 7, line_state=FillState.REVERSED, usd_per_lamport=lamport)
     with store.read() as books:
-        wasted = (Dated(LATER, 5_000 * lamport), Dated(LATER + SECOND, 20 * lamport))
-        assert books.risk.wasted(since=LATER) == wasted
+        assert books.risk.results(since=LATER) == (
+            Dated(LATER, Decimal(2)),
+            Dated(LATER + half, -5_000 * lamport),
+            Dated(LATER + SECOND, Decimal("-1.5")),
+            Dated(LATER + 2 * SECOND, -20 * lamport),
+        )
 
 
 def test_fees_are_fee_tip_and_rent_of_fills_and_the_fees_that_were_wasted(store: Store) -> None:
@@ -226,6 +235,6 @@ def test_diverged_is_when_each_trade_was_last_set_back_by_prices(store: Store) -
 def test_empty_books_answer_everything_with_nothing(store: Store) -> None:
     with store.read() as books:
         asked = books.risk
-        assert (asked.spent(since=START), asked.exits(since=START), asked.wasted(since=START)) == ((), (), ())
+        assert (asked.spent(since=START), asked.exits(since=START), asked.results(since=START)) == ((), (), ())
         assert [dict(asked.under_way()), dict(asked.held()), [asked.fees(since=START)]] == [{}, {}, [Decimal(0)]]
         assert (asked.ended_entries(3, without=["x"]), asked.diverged(since=START)) == ((), ())

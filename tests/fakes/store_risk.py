@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -52,12 +52,19 @@ class FakeRiskRecords(Part):
                 at=fill.booked_at,
                 key=self._data.intents[fill.intent_id].key,
                 token=fill.input_mint,
-                result_usd=fill.result_usd,
             )
             for fill in found
         )
 
-    def wasted(self, *, since: datetime) -> tuple[Dated, ...]:
+    def results(self, *, since: datetime) -> tuple[Dated, ...]:
+        brought = [
+            (fill.booked_at, fill.result_usd)
+            for fill in self._data.fills.values()
+            if fill.booked_at >= since and fill.result_usd is not None and fill.state is not FillState.REVERSED
+        ]
+        return _dated([*brought, *((one.at, -one.usd) for one in self._wasted(since))])
+
+    def _wasted(self, since: datetime) -> tuple[Dated, ...]:
         return _dated(
             (attempt.created_at, -line.delta_raw * attempt.usd_per_lamport)
             for attempt in self._signed(since)
@@ -68,7 +75,7 @@ class FakeRiskRecords(Part):
         )
 
     def fees(self, *, since: datetime) -> Decimal:
-        paid = sum((one.usd for one in self.wasted(since=since)), Decimal(0))
+        paid = sum((one.usd for one in self._wasted(since)), Decimal(0))
         attempts = {attempt.id: attempt for attempt in self._signed(since)}
         for fill in self._data.fills.values():
             if fill.state is not FillState.REVERSED and fill.attempt_id in attempts:
@@ -115,5 +122,5 @@ class FakeRiskRecords(Part):
                 yield attempt
 
 
-def _dated(parts: Iterator[tuple[datetime, Decimal]]) -> tuple[Dated, ...]:
+def _dated(parts: Iterable[tuple[datetime, Decimal]]) -> tuple[Dated, ...]:
     return tuple(Dated(at, usd) for at, usd in sorted(parts))

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Select, bindparam, not_, or_, select, text
@@ -50,8 +51,14 @@ _UNDER_WAY = (
     )
 )
 _HELD = select(_POSITION.mint, _POSITION.cost_usd).where(text(tables.HELD))
+_RESULTS = (
+    # Nothing but what is in the index: it is read from there, for however many days.
+    select(_FILL.booked_at, _FILL.result_usd)
+    .where(_FILL.booked_at >= _SINCE, text(tables.EXITED), _FILL.state != FillState.REVERSED)
+    .order_by(_FILL.booked_at)
+)
 _EXITS = (
-    select(_FILL.booked_at, _INTENT.key, _FILL.input_mint, _FILL.result_usd)
+    select(_FILL.booked_at, _INTENT.key, _FILL.input_mint)
     .join(tables.trade_intents, _INTENT.id == _FILL.intent_id)
     .where(_FILL.booked_at >= _SINCE, text(tables.EXITED), _FILL.state != FillState.REVERSED)
     .order_by(_FILL.booked_at, _FILL.signature)
@@ -104,21 +111,24 @@ class SqlRiskRecords:
     def exits(self, *, since: datetime) -> tuple[ExitFill, ...]:
         """Oldest first."""
         return tuple(
-            ExitFill(at=at, key=key, token=token, result_usd=usd)
-            for at, key, token, usd in self._transaction.ask(_EXITS, {"since": since})
+            ExitFill(at=at, key=key, token=token) for at, key, token in self._transaction.ask(_EXITS, {"since": since})
         )
 
-    def wasted(self, *, since: datetime) -> tuple[Dated, ...]:
+    def results(self, *, since: datetime) -> tuple[Dated, ...]:
         """Oldest first."""
-        return tuple(
-            Dated(at, usd * lamports) for at, usd, lamports in self._transaction.ask(_WASTED, {"since": since})
-        )
+        brought = [Dated(at, usd) for at, usd in self._transaction.ask(_RESULTS, {"since": since})]
+        wasted = self._wasted(since)
+        return tuple(sorted(brought + wasted, key=attrgetter("at")) if wasted else brought)
 
     def fees(self, *, since: datetime) -> Decimal:
         """Of fills, and of what landed with an error."""
         filled = self._transaction.ask(_FEES, {"since": since})
-        wasted = sum((one.usd for one in self.wasted(since=since)), Decimal(0))
-        return sum((usd * lamports for usd, lamports in filled), wasted)
+        wasted = sum((one.usd for one in self._wasted(since)), Decimal(0))
+        return sum((usd * lamports for usd, lamports in filled), -wasted)
+
+    def _wasted(self, since: datetime) -> list[Dated]:
+        """Fees of what landed with an error, as losses."""
+        return [Dated(at, usd * -lamports) for at, usd, lamports in self._transaction.ask(_WASTED, {"since": since})]
 
     def ended_entries(self, limit: int, *, without: Collection[str]) -> tuple[EndedEntry, ...]:
         """Newest decision first."""

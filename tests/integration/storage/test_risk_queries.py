@@ -49,5 +49,9 @@ def test_each_question_is_answered_by_its_index(engine: Engine, index: str) -> N
     assert index in plan(engine, *QUESTIONS[index])
 
 
+def test_results_of_a_month_are_read_from_the_index_alone(engine: Engine) -> None:
+    assert "USING COVERING INDEX ix_fills_exits" in plan(engine, risk._RESULTS, {"since": START})
+
+
 def test_fees_of_a_time_are_found_by_the_time_of_the_signature(engine: Engine) -> None:
     assert "ix_attempts_created_at" in plan(engine, risk._FEES, {"since": START})

@@ -491,7 +491,9 @@ def test_a_fill_between_them_begins_the_row_anew() -> None:
     world = a_world(pause_after_failures=2)
     fails(world, "one")
     pass_time(world, timedelta(seconds=1))
+    assert told(world) == {(Rule.FAILURES, None): (1, False)}
     ended(world, "filled")
+    assert told(world) == {(Rule.FAILURES, None): (0, False)}
     pass_time(world, timedelta(seconds=1))
     fails(world, "two")
     assert denied_at_once(world) == ()

@@ -15,22 +15,22 @@ branch_labels = None
 depends_on = None
 
 PARTIAL = (
-    ("ix_fills_exits", "fills", "booked_at", "result_usd IS NOT NULL"),
-    ("ix_attempts_reverted", "attempts", "created_at", "state = 'reverted'"),
+    ("ix_fills_exits", "fills", ["booked_at", "state", "result_usd"], "result_usd IS NOT NULL"),
+    ("ix_attempts_reverted", "attempts", ["created_at"], "state = 'reverted'"),
     (
         "ix_trade_intents_ended_entries",
         "trade_intents",
-        "created_at",
+        ["created_at"],
         "effect = 'entry' AND kind = 'trade' AND state NOT IN ('pending', 'executing', 'cancelled', 'parked')",
     ),
-    ("ix_events_diverged", "events", "at", "kind = 'price.diverged'"),
-    ("ix_positions_held", "positions", "mint", "raw > 0"),
+    ("ix_events_diverged", "events", ["at"], "kind = 'price.diverged'"),
+    ("ix_positions_held", "positions", ["mint"], "raw > 0"),
 )
 
 
 def upgrade() -> None:
     op.add_column("fills", sa.Column("result_usd", sa.Text()))
-    for name, table, column, where in PARTIAL:
+    for name, table, columns, where in PARTIAL:
         op.create_index(
-            op.f(name), table, [column], sqlite_where=sa.text(where), postgresql_where=sa.text(where)
+            op.f(name), table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
         )
