@@ -17,11 +17,10 @@ import redis
 
 from sniperforge.ports.queue import Queue, TaskName
 from tests.fakes.redis_server import RedisServer
-from tests.faults.wiretap import PREFIX, Wiretap
+from tests.faults.wiretap import BEAT_LOCK, PREFIX, Wiretap
 
 DUMP = "dump.rdb"
 LATE_S = 1.5
-BEAT_LOCK = f"{PREFIX}beat::lock"
 FORGERIES = ("stranger", "amount", "plan", "queue", "task", "celery", "arguments", "no message", "no json")
 
 
@@ -78,6 +77,11 @@ class Bells:
         """The lock of beat is free: the standby takes it while the other one still believes to hold it."""
         with suppress(redis.RedisError), self._server.client() as client:
             client.delete(BEAT_LOCK)
+
+    def hold_beat_lock(self, seconds: float) -> None:
+        """A beat elsewhere had the lock and has died: nobody gets it for so long."""
+        with suppress(redis.RedisError), self._server.client() as client:
+            client.set(BEAT_LOCK, "a beat that has died", px=round(seconds * 1000))
 
     def forge(self, kind: str, intent: str, dice: random.Random) -> None:
         """A message that nobody of ours sends."""

@@ -28,6 +28,14 @@ def dismiss_all() -> None:
         _STARTED.pop().kill()
 
 
+def state_of(pid: int) -> str:
+    """The letter of `/proc/PID/stat`, behind the name, which may hold anything; `X` when there is none any more."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][:1]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
 class Order(Protocol):
     """What a process is told when it is started."""
 

@@ -76,14 +76,8 @@ SYSTEM_BUGS = (
         "system",
     ),
     Planted(
-        "beat goes on without its lock, and a wiped Redis has no schedule any more",
-        (
-            Change(
-                BEAT,
-                "            return super().tick(**options)",
-                "            self.lock_key = None\n            return super().tick(**options)",
-            ),
-        ),
+        "a beat that waited for its lock while Redis was wiped has no schedule",
+        (Change(BEAT, "        if missing:\n", "        if not known:\n"),),
         "system",
     ),
     Planted(

@@ -7,6 +7,7 @@ tenths, so that its patience fits slots of a few milliseconds.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from sniperforge.config import Settings
 from sniperforge.ports.clock import Clock
 from sniperforge.shared import queue
 from sniperforge.trading.progress import Progress
+from tests.faults.system_stall import TELL_STACKS
 from tests.faults.worker import Mishap, Report, Saboteur
 from tests.faults.world import TIMES_FASTER, SwiftClock, World
 
@@ -75,6 +77,7 @@ def become(order: ProgramOrder) -> None:
     output = os.open(order.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    faulthandler.register(TELL_STACKS, file=2)
     for name in [name for name in os.environ if name.startswith("SNIPERFORGE_")]:
         del os.environ[name]
     os.environ.update(order.world.environment())

@@ -6,10 +6,10 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tests.faults.crew import Worker
+from tests.faults.crew import Worker, state_of
 from tests.faults.program import ProgramOrder, become
 from tests.faults.system_plan import SEATS
 from tests.faults.worker import Mishap
@@ -24,25 +24,39 @@ _ENDS_OF_WORKERS = ("cannot start", "Unrecoverable error: JSONDecodeError")
 
 
 class SystemCrew:
-    """Programs by seat. One that ends is started again; one that is stopped is woken.
+    """Programs by seat. One that ends is started again; one that is stopped is woken; one that is stuck is killed.
 
     Args:
         world: What they run on.
         mishaps: For each seat, what befalls its programs, one after the other.
         seed: Of the time for which stopped programs stay so.
+        stuck: For seats whose programs are watched, as `up` watches its workers: why the process of this id must be
+            started again, None while all is well.
     """
 
-    def __init__(self, world: World, mishaps: Mapping[str, tuple[tuple[Mishap, ...], ...]], seed: int) -> None:
+    def __init__(
+        self,
+        world: World,
+        mishaps: Mapping[str, tuple[tuple[Mishap, ...], ...]],
+        seed: int,
+        stuck: Mapping[str, Callable[[int], str | None]],
+    ) -> None:
         self.happened: Counter[str] = Counter()
         self.problems: list[str] = []
         self._world = world
         self._mishaps = {seat: list(mishaps.get(seat, ())) for seat in SEATS}
+        self._stuck = stuck
         self._dice = random.Random(f"{seed}:crew")  # noqa: S311 (replayable, not unguessable)
         self._seats: dict[str, Worker] = {}
         self._leaving: list[Worker] = []
         self._wake_at: dict[str, float] = {}
         self._start_at: dict[str, float] = dict.fromkeys(SEATS, 0.0)
         self._started = 0
+
+    @property
+    def programs(self) -> list[Worker]:
+        """Those that fill a seat, and those that were replaced and have not ended."""
+        return [*self._seats.values(), *self._leaving]
 
     def tend(self) -> None:
         """Look at every seat once."""
@@ -56,7 +70,10 @@ class SystemCrew:
                 self._ended(program)
                 del self._seats[seat]
                 self._start_at[seat] = now + _RESTART_AFTER_S
-        for program in [*self._seats.values(), *self._leaving]:
+            elif seat in self._stuck and self._stuck[seat](program.pid) is not None:
+                self.happened["stuck workers"] += 1
+                program.kill()
+        for program in self.programs:
             self._wake(program, now)
         for program in [program for program in self._leaving if not program.alive]:
             self._ended(program)
@@ -88,7 +105,7 @@ class SystemCrew:
 
     def end(self) -> None:
         """Everything drains and ends, or that is a problem."""
-        programs = [*self._seats.values(), *self._leaving]
+        programs = self.programs
         for program in programs:
             program.signal(signal.SIGTERM)
             program.wake()
@@ -119,7 +136,7 @@ class SystemCrew:
 
     def _wake(self, program: Worker, now: float) -> None:
         name = program.order.name
-        if not _is_stopped(program.pid):
+        if state_of(program.pid) != "T":  # it does not stand still by a signal
             return
         at = self._wake_at.setdefault(name, now + self._dice.uniform(*STOPPED_S))
         if at <= now:
@@ -148,14 +165,6 @@ class SystemCrew:
                 self.happened[line["step"]] += 1
             if line.get("step") == "persisted":
                 self.happened["attempts"] += 1
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether it stands still by a signal (`T` in `/proc/PID/stat`, behind the name, which may hold anything)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].startswith("T")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
 
 
 def _said(log: Path, *words: str) -> bool:

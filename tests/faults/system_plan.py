@@ -23,11 +23,21 @@ SECONDS_PER_TRADE = 0.16
 INCARNATIONS = 12
 """So often a seat may be filled with a program that meets mishaps; those that come after meet none."""
 
+QUEUES: Mapping[str, tuple[Queue, ...]] = MappingProxyType(
+    {
+        "trades-a": (Queue.TRADES,),
+        "trades-b": (Queue.TRADES,),
+        "others": tuple(queue for queue in Queue if queue is not Queue.TRADES),
+    }
+)
+"""What each worker consumes."""
+
 SEATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "trades-a": ("worker", "--queues", "trades", "--threads", "6"),
-        "trades-b": ("worker", "--queues", "trades", "--threads", "6"),
-        "others": ("worker", "--queues", "orders,strategies,health,alerts,backups", "--threads", "4"),
+        **{
+            seat: ("worker", "--queues", ",".join(queues), "--threads", "6" if Queue.TRADES in queues else "4")
+            for seat, queues in QUEUES.items()
+        },
         "beat-a": ("beat",),
         "beat-b": ("beat",),
     }
@@ -102,7 +112,7 @@ def system_plan_of(seed: int, trades: int) -> SystemPlan:
             seat: tuple(_mishaps(dice) for _ in range(INCARNATIONS)) for seat in SEATS if seat.startswith("trades")
         },
         misfortunes=tuple(misfortunes(dice, LONGER_AT_MOST * trouble_s, trades, _SYSTEM_KINDS)),
-        farewell=Misfortune(LONGER_AT_MOST * trouble_s, *dice.choice((_flush, _flush, _redis, _stop))(dice, trades)),
+        farewell=Misfortune(LONGER_AT_MOST * trouble_s, *dice.choice(_FAREWELLS)(dice, trades)),
     )
 
 
@@ -167,6 +177,10 @@ def _two_beats(_dice: random.Random, _trades: int) -> Drawn:
     return "second_beat", {}
 
 
+def _heirs(_dice: random.Random, _trades: int) -> Drawn:
+    return "heirs", {}
+
+
 def _repeat(dice: random.Random, _trades: int) -> Drawn:
     return "repeat", {"count": dice.randint(1, 12)}
 
@@ -203,3 +217,5 @@ _SYSTEM_KINDS: Kinds = {
     "pause": (3, _pause),
 }
 """The misfortunes of chain, exchange and books, and those of processes and messages. (Scans come by beat here.)"""
+
+_FAREWELLS = (_flush, _flush, _redis, _stop, _heirs)

@@ -17,9 +17,12 @@ from solders.keypair import Keypair
 
 from sniperforge.domain.ids import intent_id
 from sniperforge.domain.intent import IntentState
+from sniperforge.embedded.signs_of_life import Consumption
 from sniperforge.errors import InvalidInputError, QueueUnavailableError, RetryableError, SniperForgeError
 from sniperforge.ports.plans import PlanState
 from sniperforge.ports.queue import PlanId
+from sniperforge.shared.canary import Canary
+from sniperforge.shared.queue import connect_redis
 from tests.fakes.postgres import new_books
 from tests.fakes.redis_server import RedisServer
 from tests.fakes.sandbox_process import RunningSandbox
@@ -31,7 +34,8 @@ from tests.faults.plan import LONGER_AT_MOST, Misfortune
 from tests.faults.scenes import NODES, calm, outlive_a_blockhash
 from tests.faults.system_check import plan_problems_of
 from tests.faults.system_crew import SystemCrew
-from tests.faults.system_plan import SystemPlan, system_plan_of
+from tests.faults.system_plan import QUEUES, SEATS, SystemPlan, system_plan_of
+from tests.faults.system_stall import explained
 from tests.faults.trouble import Trouble
 from tests.faults.wiretap import Wiretap, spellings
 from tests.faults.world import PASSPHRASE, World, close, new_world
@@ -40,6 +44,7 @@ SETTLE_WITHIN_S = 90.0
 _LOOK_S = 0.05
 _ASK_BOOKS_S = 0.3
 _AFTER_ERROR_S = 0.05
+_HEIRS_WITHIN_S = 20.0
 _MOST = 1_000
 _OPEN = (IntentState.PENDING, IntentState.EXECUTING)
 
@@ -96,7 +101,16 @@ class _Run:
         self._services = world.services()
         self._trouble = Trouble(world, self._services, stack.sandbox, self._requests)
         self._bells = Bells(stack.redis, stack.redis_folder, wiretap)
-        self._crew = SystemCrew(world, plan.mishaps, plan.seed)
+        self._signs = connect_redis(self._services.settings)
+        self._crew = SystemCrew(
+            world,
+            plan.mishaps,
+            plan.seed,
+            {
+                seat: Consumption(Canary(self._signs), self._services.queue, queues, self._services.clock).stuck
+                for seat, queues in QUEUES.items()
+            },
+        )
         self._redis_is_hurt = threading.Lock()
         self._dice = random.Random(f"{plan.seed}:forger")  # noqa: S311 (replayable, not unguessable)
         self._people: list[threading.Thread] = []
@@ -133,6 +147,7 @@ class _Run:
         self.happened += self._crew.happened
         self.happened["messages"] = self._wiretap.counted
         self._count_trades()
+        self._signs.close()
         close(self._services)
         return problems
 
@@ -156,7 +171,10 @@ class _Run:
         while self._open_ends():
             self._crew.tend()
             if time.monotonic() - began > SETTLE_WITHIN_S:
-                return [f"{self._open_ends()} trades or rounds did not settle within {SETTLE_WITHIN_S:.0f} s"]
+                return [
+                    f"{self._open_ends()} trades or rounds did not settle within {SETTLE_WITHIN_S:.0f} s",
+                    *explained(self._crew.programs, self._stack.redis, self._services),
+                ]
             time.sleep(_ASK_BOOKS_S)
         self.happened["seconds to settle"] = round(time.monotonic() - began)
         return []
@@ -212,10 +230,24 @@ class _Run:
                 return  # counted when it is woken
             case "drain":
                 self._crew.drain(what["seat"])
-            case "flush":
-                self._bells.flush()
             case "redis":
                 self._trouble.meanwhile(self._lose_redis, what)
+            case "heirs":
+                self._wipe_under_heirs()
+            case "flush" | "second_beat" | "repeat" | "late" | "forgery":
+                self._hurt_bells(kind, what)
+            case "theft":
+                self._trouble.meanwhile(self._steal, what)
+            case "pause":
+                self._trouble.meanwhile(self._pause, what)
+            case _:
+                self._trouble.befall(misfortune)
+        self.happened[_PLURALS.get(kind, f"{kind}s")] += 1
+
+    def _hurt_bells(self, kind: str, what: Mapping[str, Any]) -> None:
+        match kind:
+            case "flush":
+                self._bells.flush()
             case "second_beat":
                 self._bells.unlock_beat()
             case "repeat":
@@ -225,13 +257,19 @@ class _Run:
             case "forgery":
                 victim = self._requests[what["trade"] % len(self._requests)]
                 self._bells.forge(what["kind"], intent_id(victim.key), self._dice)
-            case "theft":
-                self._trouble.meanwhile(self._steal, what)
-            case "pause":
-                self._trouble.meanwhile(self._pause, what)
-            case _:
-                self._trouble.befall(misfortune)
-        self.happened[_PLURALS.get(kind, f"{kind}s")] += 1
+
+    def _wipe_under_heirs(self) -> None:
+        """No beat has the lock and all wait for it when Redis is wiped: whoever gets it must know what is due."""
+        self._bells.hold_beat_lock(2 * _HEIRS_WITHIN_S)
+        beats = [seat for seat, arguments in SEATS.items() if arguments == ("beat",)]
+        for seat in beats:
+            self._crew.kill(seat)
+        known = set(self._wiretap.asked_for_beat_lock)
+        until = time.monotonic() + _HEIRS_WITHIN_S
+        while len(self._wiretap.asked_for_beat_lock - known) < len(beats) and time.monotonic() < until:
+            self._crew.tend()
+            time.sleep(_LOOK_S)
+        self._bells.flush()
 
     def _lose_redis(self, what: Mapping[str, Any]) -> None:
         with self._redis_is_hurt:
@@ -265,4 +303,10 @@ class _Run:
         self.happened["rounds"] = sum(intent.plan_id is not None for intent in intents)
 
 
-_PLURALS = {"flush": "flushes", "forgery": "forgeries", "redis": "Redis restarts", "late": "late repeats"}
+_PLURALS = {
+    "heirs": "wipes under heirs",
+    "flush": "flushes",
+    "forgery": "forgeries",
+    "redis": "Redis restarts",
+    "late": "late repeats",
+}

@@ -22,6 +22,7 @@ from sniperforge.ports.queue import Queue, TaskName
 from tests.fakes.redis_server import RedisServer
 
 PREFIX = "sniperforge:"
+BEAT_LOCK = f"{PREFIX}beat::lock"
 REMEMBERED = 200
 """So many messages can be sent again later."""
 
@@ -54,6 +55,8 @@ class Heard:
 class Wiretap:
     """One listener, in a thread of its own, from `start` to `stop`. A Redis that goes away is waited for.
 
+    It remembers the newest messages, every id that was rung for, and by its token each beat that asked for the lock.
+
     Args:
         server: What it listens to.
         secrets: Texts that must never be said, by their names.
@@ -63,6 +66,7 @@ class Wiretap:
         self.messages: deque[Heard] = deque(maxlen=REMEMBERED)
         self.counted = 0
         self.ids: set[str] = set()
+        self.asked_for_beat_lock: set[str] = set()
         self._problems: dict[str, None] = {}
         self._forged: set[str] = set()
         self._server = server
@@ -114,6 +118,8 @@ class Wiretap:
             self.counted += 1
             self.messages.append(Heard(Queue(queue), words[2], time.monotonic()))
             self._problems.update(dict.fromkeys(self._wrong_with(json.loads(words[2]))))
+        elif words[0].upper() == "SET" and words[1] == BEAT_LOCK:
+            self.asked_for_beat_lock.add(words[2])
         elif words[0].upper() == "PUBLISH":
             self._hold_against_secrets(_body(json.loads(words[2])))
 
