@@ -1,9 +1,10 @@
 """The seeded driver: many trades, everything going wrong at once, then quiet; books and chain must agree.
 
-    python -m tests.faults.driver [--system] --seeds 100 --trades 50 [--first 1]
+    python -m tests.faults.driver [--system | --orders] --seeds 100 --trades 50 [--first 1]
 
-Without `--system` executors run in plain processes, which ends a seed sooner and kills at every step. With it the
-whole of the running system is there: Celery workers, beat and its standby, a real Redis, and plans.
+Without an option executors run in plain processes, which ends a seed sooner and kills at every step. With `--system`
+the whole of the running system is there: Celery workers, beat and its standby, a real Redis, and plans. With `--orders`
+the trades are those of orders that people make and cancel, in a market that moves.
 Ends with 1 if any seed left a violation; its line says how to replay it, and its home is kept.
 """
 
@@ -28,6 +29,7 @@ from tests.fakes.redis_server import running_redis
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.faults.check import problems_of, product_says
 from tests.faults.crew import Worker, dismiss_all
+from tests.faults.orders_run import run_orders_seed
 from tests.faults.outcome import Outcome
 from tests.faults.plan import LONGER_AT_MOST, Misfortune, Plan, plan_of
 from tests.faults.scenes import NODES, calm, outlive_a_blockhash, sandbox_options
@@ -190,8 +192,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
-    parser.add_argument("--trades", type=int, default=50, help="per seed")
-    parser.add_argument("--system", action="store_true", help="the running system: Celery, beat, Redis and plans")
+    parser.add_argument("--trades", type=int, default=50, help="per seed; with --orders, how many orders")
+    crews = parser.add_mutually_exclusive_group()
+    crews.add_argument("--system", action="store_true", help="the running system: Celery, beat, Redis and plans")
+    crews.add_argument("--orders", action="store_true", help="trades of orders, and the market they wait for")
     options = parser.parse_args(arguments)
     violated = []
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
@@ -202,7 +206,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for seed in range(options.first, options.first + options.seeds):
             home = folder / f"seed-{seed}"
             faulthandler.dump_traceback_later(HUNG_AFTER_S)  # whoever finds it hanging sees where
-            if redis is None:
+            if options.orders:
+                outcome = run_orders_seed(seed, options.trades, sandbox, home)
+            elif redis is None:
                 outcome = run_seed(seed, options.trades, sandbox, home)
             else:
                 outcome = run_system_seed(seed, options.trades, Stack(sandbox, redis, folder / "redis"), home)
@@ -214,13 +220,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 shutil.rmtree(home)
             else:
                 violated.append(seed)
-                system = " --system" if options.system else ""
+                crew = " --system" if options.system else " --orders" if options.orders else ""
                 print(f"  home: {home}")
                 print(
-                    f"  replay: python -m tests.faults.driver{system} --first {seed} --trades {options.trades}",
+                    f"  replay: python -m tests.faults.driver{crew} --first {seed} --trades {options.trades}",
                     flush=True,
                 )
-    print(f"{options.seeds} seeds of {options.trades} trades: {len(violated)} violated {violated or ''}")
+    what = "orders" if options.orders else "trades"
+    print(f"{options.seeds} seeds of {options.trades} {what}: {len(violated)} violated {violated or ''}")
     return 1 if violated else 0
 
 

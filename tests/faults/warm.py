@@ -10,6 +10,7 @@ for _name in (
     "encodings.idna",
     "httpcore2",
     "sniperforge.shared.jupiter.client",
+    "sniperforge.shared.order_ids",
     "sniperforge.shared.solana.codec",
     "sniperforge.shared.solana.pyth",
     "sniperforge.shared.solana.rpc",
@@ -17,8 +18,10 @@ for _name in (
     "sniperforge.storage.migrations",
     "sniperforge.storage.unit_of_work",
     "sniperforge.trading.guard_policies",
+    "sniperforge.trading.order_manager",
     "sniperforge.trading.reconciler",
     "sniperforge.trading.trade_executor",
+    "tests.faults.orders_crew",
     "truststore",
 ):
     import_module(_name)

@@ -30,7 +30,7 @@ from sniperforge.trading.progress import Progress, Step
 from tests.faults.world import TIMES_FASTER, World
 
 _LOOK_S = 0.005
-_AFTER_ERROR_S = 0.02
+AFTER_ERROR_S = 0.02
 _LONGEST_WAIT_S = 0.25
 _IN_FLIGHT = 8
 
@@ -76,7 +76,9 @@ class WorkOrder:
 def work(order: WorkOrder) -> None:
     """Entry of the process."""
     report = Report(order.report)
-    services = _services(order)
+    services = open_services(order.world, order.ahead_s)
+    if order.pragma is not None:
+        _set_on_every_connection(services.engine, order.pragma)
     watch = Saboteur(order.mishaps, report)
     until = time.monotonic() + order.patience_s
 
@@ -92,18 +94,16 @@ def work(order: WorkOrder) -> None:
     report.write(over=True)
 
 
-def _services(order: WorkOrder) -> Services:
+def open_services(world: World, ahead_s: float) -> Services:
     """The services, as soon as the books can be opened."""
-    services = order.world.services(ahead_s=order.ahead_s)
+    services = world.services(ahead_s=ahead_s)
     while True:
         try:
             services.store  # noqa: B018 (opened by asking for it)
         except StorageBusyError:
-            time.sleep(_AFTER_ERROR_S)
-            continue
-        if order.pragma is not None:
-            _set_on_every_connection(services.engine, order.pragma)
-        return services
+            time.sleep(AFTER_ERROR_S)
+        else:
+            return services
 
 
 def _set_on_every_connection(engine: Engine, pragma: str) -> None:
@@ -126,6 +126,11 @@ class Report:
         os.write(self._file, (json.dumps({"s": round(time.monotonic() - self._began, 3), **line}) + "\n").encode())
 
 
+def strike(how: Literal["kill", "stop"]) -> None:
+    """End or halt this process, here and now."""
+    os.kill(os.getpid(), signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+
+
 class Saboteur:
     """Watches the steps of all trades, and strikes."""
 
@@ -143,7 +148,7 @@ class Saboteur:
         for mishap in self._mishaps:
             if (mishap.step, mishap.nth) == (progress.step, nth):
                 self._report.write(mishap=mishap.how, step=progress.step.value)
-                os.kill(os.getpid(), signal.SIGKILL if mishap.how == "kill" else signal.SIGSTOP)
+                strike(mishap.how)
 
 
 def _drive(executor: Executor, order: WorkOrder, report: Report, until: float) -> None:
@@ -159,7 +164,7 @@ def _drive(executor: Executor, order: WorkOrder, report: Report, until: float) -
                 due[decided.id] = 0.0
         for intent, at in list(due.items()):
             if at <= time.monotonic():
-                _ring(executor, intent, due, report)
+                ring(executor, intent, due, report)
         if due or undecided:
             time.sleep(max(0.0, min(_LOOK_S, min(due.values(), default=next_decision) - time.monotonic())))
 
@@ -169,16 +174,17 @@ def _decide(executor: Executor, request: TradeRequest, report: Report) -> TradeI
         return executor.decide(request)
     except SniperForgeError as error:
         report.write(error=type(error).__name__, at="decide", text=str(error))
-        time.sleep(_AFTER_ERROR_S)
+        time.sleep(AFTER_ERROR_S)
         return None
 
 
-def _ring(executor: Executor, intent: IntentId, due: dict[IntentId, float], report: Report) -> None:
+def ring(executor: Executor, intent: IntentId, due: dict[IntentId, float], report: Report) -> None:
+    """Carry a trade one step on, and set when it is due again; a settled one is never."""
     try:
         standing = executor.advance(intent)
     except SniperForgeError as error:
         report.write(error=type(error).__name__, at="advance", intent=intent, text=str(error))
-        due[intent] = time.monotonic() + _AFTER_ERROR_S
+        due[intent] = time.monotonic() + AFTER_ERROR_S
         return
     if standing.settled:
         del due[intent]
