@@ -49,6 +49,7 @@ EDITABLE = frozenset(
 """Fields of `OrderTerms` that may change; for anything else an order is cancelled and another one made."""
 
 _LEG_FIELDS = ("amount", "rule", "confirmations", "max_slippage_bps", "widen_to_bps", "deadline_s")
+_WHAT_IT_TRADES = ("amount", "rule")
 _WATCHED_ANEW = frozenset({"rule", "confirmations"})
 _CHANGEABLE = frozenset({LegState.DORMANT, LegState.ARMED, LegState.WAITING})
 _WHY_NOT: Mapping[LegState, str] = MappingProxyType(
@@ -125,13 +126,16 @@ def draft_edit(
     if order.state is not OrderState.OPEN:
         raise InvalidInputError(f"it is {order.state.value} already", subject=order.id, fix="Make another order")
     terms = changed_terms(order, legs, given)
-    problems = [*terms_problems(terms, policy, now), *_news(terms, given, market)]
+    problems = [*terms_problems(terms, policy, now), *_news(terms, given, market), *_ends_protection(legs, given)]
     changes: dict[LegName, dict[str, Any]] = {}
     if not problems:
         price = market.values.get(Subject(order.base_mint))
         before, after = (legs_of(order.id, one, policy, price=price, now=now) for one in (terms_of(order, legs), terms))
+        entered = _has_entered(legs)
         for old, new in zip(before, after, strict=True):
-            differs = {name: getattr(new, name) for name in _LEG_FIELDS if getattr(new, name) != getattr(old, name)}
+            # Caps and counts hold for every leg; those of an entry that has filled mean nothing any more.
+            fields = _WHAT_IT_TRADES if entered and new.name is LegName.ENTRY else _LEG_FIELDS
+            differs = {name: getattr(new, name) for name in fields if getattr(new, name) != getattr(old, name)}
             if differs:
                 changes[new.name] = differs
         problems += [
@@ -181,6 +185,16 @@ def _news(terms: OrderTerms, given: Mapping[str, Any], market: Market) -> Iterat
     for problem in market_problems(terms, market):
         if problem in without_price or problem.field in given:
             yield problem
+
+
+def _ends_protection(legs: Sequence[Leg], given: Mapping[str, Any]) -> Iterator[Problem]:
+    """What a bracket bought is never without its exits because a time is over."""
+    if _has_entered(legs) and given.get("expires_at") is not None:
+        yield Problem("expires_at", "its entry has filled: its exits stay until one of them fills, or you cancel it")
+
+
+def _has_entered(legs: Sequence[Leg]) -> bool:
+    return any(leg.name is LegName.ENTRY and leg.state is LegState.FILLED for leg in legs)
 
 
 def _unchangeable(leg: Leg, fields: Mapping[str, Any]) -> Iterator[Problem]:

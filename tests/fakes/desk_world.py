@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sniperforge.domain.ids import IntentId, OrderId
-from sniperforge.domain.intent import FillState
+from sniperforge.domain.intent import FillState, IntentState
 from sniperforge.domain.money import Mint
 from sniperforge.domain.order import Leg, LegName, Order, OrderKind
 from sniperforge.domain.prices import Price
@@ -22,6 +22,7 @@ from sniperforge.ports.store import Books, Store
 from sniperforge.ports.triggers import TriggerView
 from sniperforge.trading.order_desk import OrderDesk
 from sniperforge.trading.order_firing import Firing
+from sniperforge.trading.order_life import follow
 from sniperforge.trading.price_watch import PriceWatch, note
 from tests.fakes.chain import FakeChain
 from tests.fakes.clock import START, FakeClock
@@ -127,6 +128,22 @@ class DeskWorld:
         fired: Sequence[TriggerView] = self.look(lambda books: books.triggers.fired(100))
         decided = [firing.fire(view, values, self.clock.now()) for view in fired]
         return [intent for intent in decided if intent is not None]
+
+    def land(self, trade: IntentId) -> None:
+        """It lands, and is not final yet."""
+        self._end(trade, IntentState.FILLED)
+
+    def fail(self, trade: IntentId, why: str) -> None:
+        """It ends without a fill."""
+        self._end(trade, IntentState.FAILED, reason=why)
+
+    def _end(self, trade: IntentId, state: IntentState, **fields: str) -> None:
+        now = self.clock.now()
+        with self.store.write() as books:
+            intent = books.intents.lock(trade)
+            assert intent is not None
+            intent = books.intents.change(intent, at=now, state=IntentState.EXECUTING)
+            follow(books, books.intents.change(intent, at=now, state=state, **fields), now)
 
     def break_prices(self, error: SniperForgeError) -> None:
         """The next look fails."""

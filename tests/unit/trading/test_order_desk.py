@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from sniperforge.domain.order import Amount, AmountKind, LegName, LegState, Orde
 from sniperforge.domain.trigger import Direction, Subject, TriggerState
 from sniperforge.errors import ConflictError, ExchangeUnavailableError, InvalidInputError, TokenError
 from sniperforge.ports.records import TradingMode
+from sniperforge.ports.store import Books, Store
 from sniperforge.trading.order_desk import LOOK_HOLDS
 from sniperforge.trading.order_terms import Side
 from tests.fakes.clock import START
@@ -90,6 +92,17 @@ def test_what_other_trades_will_give_is_not_promised_twice(world: DeskWorld) -> 
     with pytest.raises(InvalidInputError) as caught:
         world.place(trigger=Decimal(100), amount=Amount(AmountKind.BASE, 2 * 10**9 + 1))
     assert caught.value.problems[0].startswith("amount: 2.000000001 is more than the position: 2 are held")
+
+
+def test_an_amount_in_the_other_token_is_held_against_the_position_at_prices_of_now(world: DeskWorld) -> None:
+    assert world.place(amount=SPENT).state is OrderState.OPEN
+    with pytest.raises(InvalidInputError) as caught:
+        world.place(amount=Amount(AmountKind.QUOTE, 1_800_000_001))
+    assert caught.value.problems[0].startswith("amount: 10.0000000")
+    del world.exchange.usd[USDC]
+    with pytest.raises(InvalidInputError) as caught:
+        world.place(amount=SPENT)
+    assert caught.value.problems[0].startswith(f"quote_mint: {USDC} has no price now")
 
 
 def test_what_is_allowed_but_perhaps_not_meant_is_a_warning(world: DeskWorld) -> None:
@@ -320,6 +333,32 @@ def test_a_leg_whose_trade_is_under_way_does_not_change(world: DeskWorld) -> Non
     )
 
 
+def test_the_exits_of_a_bracket_that_entered_change_and_get_no_end(world: DeskWorld) -> None:
+    order = world.place(OrderKind.BRACKET, expires_at=START + HOUR)
+    (trade,) = world.price("180")
+    world.land(trade)
+    assert world.order(order).expires_at is None
+    world.edit(order, stop_loss=Decimal(150))
+    assert [view.trigger.level for view in world.triggers(order)] == [Decimal(150), Decimal(220)]
+    world.edit(order, confirmations=3, deadline_s=60)
+    assert [(leg.confirmations, leg.deadline_s) for leg in world.legs(order).values()] == [(1, None), (3, 60), (3, 60)]
+    assert not_changed(world, order, expires_at=START + HOUR)[0].startswith("expires_at: its entry has filled")
+    assert not_changed(world, order, amount=Amount(AmountKind.QUOTE, 50_000_000)) == (
+        "entry: its trade has landed: it cannot be changed now",
+    )
+
+
+def test_a_leg_that_fires_again_changes_its_cap_and_not_its_level(world: DeskWorld) -> None:
+    order = world.place(confirmations=1)
+    (trade,) = world.price("139")
+    world.fail(trade, "no route")
+    world.exchange.usd[SOL] = Decimal(180)
+    world.edit(order, slippage_bps=500)
+    leg = world.legs(order)[LegName.MAIN]
+    assert (leg.state, leg.max_slippage_bps) == (LegState.WAITING, 500)
+    assert not_changed(world, order, trigger=Decimal(130))[0].startswith("main: it fired and fires again soon")
+
+
 @pytest.mark.parametrize("field", ["side", "base_mint", "reduce_only", "active_from", "kind"])
 def test_some_things_never_change(world: DeskWorld, field: str) -> None:
     order = world.place()
@@ -354,6 +393,16 @@ def test_of_two_changes_at_once_one_is_made(world: DeskWorld) -> None:
     assert [view.trigger.level for view in world.triggers(order)] == [Decimal(145)]
 
 
+def test_of_two_ends_at_once_one_counts(world: DeskWorld) -> None:
+    order = world.place()
+    desk = world.desk
+    slow = desk.draft_edit(order.id, {"expires_at": START + HOUR})
+    world.edit(order, expires_at=START + 2 * HOUR)
+    with pytest.raises(ConflictError):
+        desk.edit(slow)
+    assert world.order(order).expires_at == START + 2 * HOUR
+
+
 def test_a_change_is_made_on_prices_that_are_fresh(world: DeskWorld) -> None:
     order = world.place()
     desk = world.desk
@@ -381,3 +430,30 @@ def test_an_order_with_a_trade_under_way_ends_with_it(world: DeskWorld) -> None:
     asked = world.desk.cancel(order.id, by="me")
     assert (asked.state, asked.cancel_requested_at) == (OrderState.OPEN, world.clock.now())
     assert world.look(lambda books: books.intents.get(trade)).cancel_requested_at == world.clock.now()
+
+
+class Contended:
+    """Books that somebody else changes first, so many times."""
+
+    def __init__(self, store: Store, times: int) -> None:
+        self.read = store.read
+        self._store = store
+        self._times = times
+
+    def write(self) -> AbstractContextManager[Books]:
+        """One transaction, when nobody is in the way."""
+        self._times -= 1
+        if self._times >= 0:
+            raise ConflictError("it changed in this moment", subject="order")
+        return self._store.write()
+
+
+@pytest.mark.parametrize(("times", "state"), [(4, OrderState.CANCELLED), (5, OrderState.OPEN)])
+def test_an_order_that_changes_is_asked_again_to_end_but_not_for_ever(
+    world: DeskWorld, times: int, state: OrderState
+) -> None:
+    order = world.place()
+    world.store = Contended(world.store, times)
+    with nullcontext() if state is OrderState.CANCELLED else pytest.raises(ConflictError):
+        world.desk.cancel(order.id, by="me")
+    assert world.order(order).state is state

@@ -25,7 +25,7 @@ from sniperforge.domain.order import (
     Trail,
 )
 from sniperforge.domain.trigger import Direction, Subject, is_crossed
-from sniperforge.errors import PriceUnavailableError
+from sniperforge.errors import InvalidInputError, PriceUnavailableError
 from sniperforge.trading.order_legs import legs_of, order_of, terms_of, waits_for_nothing
 from sniperforge.trading.order_market import level_now, market_problems
 from sniperforge.trading.order_terms import OrderTerms, Side, terms_problems
@@ -130,6 +130,11 @@ def test_an_entry_cannot_be_reached_from_an_unknown_price() -> None:
     wanted = terms(OrderKind.BRACKET, entry=Decimal(170))
     with pytest.raises(PriceUnavailableError):
         legs_of(ORDER, wanted, ORDERS, price=None, now=START)
+
+
+def test_legs_are_not_made_of_terms_that_lack_a_price() -> None:
+    with pytest.raises(InvalidInputError, match="trigger"):
+        legs(terms(trigger=None))
 
 
 @pytest.mark.parametrize("price", ["0.000000000001", "180", "1000000000"])

@@ -7,12 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import IntentState
 from sniperforge.domain.order import LegName, LegState, Order, OrderKind
+from sniperforge.domain.trigger import Subject
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import TradingMode
-from sniperforge.trading.order_life import follow
 from sniperforge.trading.order_report import LegReport, OrderReport, find_order, read_order, read_orders
 from tests.fakes.clock import START
 from tests.fakes.desk_world import DeskWorld
@@ -32,15 +31,6 @@ def report(world: DeskWorld, order: Order) -> OrderReport:
 
 def leg(world: DeskWorld, order: Order, name: LegName = LegName.MAIN) -> LegReport:
     return next(one for one in report(world, order).legs if one.leg.name is name)
-
-
-def fail(world: DeskWorld, trade: IntentId, why: str) -> None:
-    with world.store.write() as books:
-        intent = books.intents.lock(trade)
-        assert intent is not None
-        intent = books.intents.change(intent, at=world.clock.now(), state=IntentState.EXECUTING)
-        ended = books.intents.change(intent, at=world.clock.now(), state=IntentState.FAILED, reason=why)
-        follow(books, ended, world.clock.now())
 
 
 def test_a_level_is_told_with_the_last_value_and_the_distance(world: DeskWorld) -> None:
@@ -67,6 +57,9 @@ def test_a_level_that_was_reached_tells_how_often(world: DeskWorld) -> None:
     world.price("140")
     assert leg(world, order).standing == "armed: beyond its level for 2 of 3 prices in a row"
     assert leg(world, order).is_armed
+    with world.store.write() as books:
+        books.triggers.tick(Subject(SOL), Decimal(140), print_number=10**9, at=world.clock.now())
+    assert leg(world, order).standing == "armed: its trigger fired, and its trade is about to be decided"
 
 
 def test_a_leg_that_is_not_armed_says_why(world: DeskWorld) -> None:
@@ -75,6 +68,12 @@ def test_a_leg_that_is_not_armed_says_why(world: DeskWorld) -> None:
     assert leg(world, later).standing.startswith("not armed yet: watched from 2026-01-01 13:00:00 UTC on")
     assert leg(world, bracket, LegName.STOP).standing == "not armed: its entry has not filled"
     assert not leg(world, later).is_armed
+
+
+def test_each_leg_has_its_own_triggers(world: DeskWorld) -> None:
+    order = world.place(OrderKind.OCO)
+    levels = {one.leg.name: [trigger.view.level for trigger in one.triggers] for one in report(world, order).legs}
+    assert levels == {LegName.STOP: [Decimal(140)], LegName.TAKE: [Decimal(220)]}
 
 
 def test_a_trade_under_way_is_told_at_both_legs_of_a_pair(world: DeskWorld) -> None:
@@ -90,7 +89,7 @@ def test_a_trade_under_way_is_told_at_both_legs_of_a_pair(world: DeskWorld) -> N
 def test_a_trade_that_failed_is_told_with_why_and_when_it_fires_again(world: DeskWorld) -> None:
     order = world.place(confirmations=1)
     (trade,) = world.price("139")
-    fail(world, trade, "no route")
+    world.fail(trade, "no route")
     one = leg(world, order)
     assert one.standing == "fires again at 12:00:03 UTC: no route"
     assert [(trade.state, trade.reason) for trade in one.trades] == [(IntentState.FAILED, "no route")]
@@ -119,6 +118,7 @@ def test_a_halt_is_told_at_every_leg_of_an_open_order(world: DeskWorld) -> None:
     assert leg(world, order).standing.startswith("armed; nothing would be signed: trading is halted: lunch")
     world.desk.cancel(order.id, by="me")
     assert leg(world, order).standing == "ended"
+    assert report(world, order).under_way == ()
 
 
 def test_orders_are_listed_newest_first_and_ended_ones_when_asked_for(world: DeskWorld) -> None:
@@ -146,15 +146,7 @@ def test_a_trade_that_landed_decides_the_end_until_it_is_final_but_not_that_of_a
     stop, bracket = world.place(confirmations=1), world.place(OrderKind.BRACKET)
     trades = world.price("139")
     for trade in trades:
-        land(world, trade)
+        world.land(trade)
     assert leg(world, stop).standing == f"filled by trade {report(world, stop).under_way[0].id}"
     assert leg(world, bracket, LegName.ENTRY).leg.state is LegState.FILLED
     assert report(world, bracket).under_way == ()
-
-
-def land(world: DeskWorld, trade: IntentId) -> None:
-    with world.store.write() as books:
-        intent = books.intents.lock(trade)
-        assert intent is not None
-        intent = books.intents.change(intent, at=world.clock.now(), state=IntentState.EXECUTING)
-        follow(books, books.intents.change(intent, at=world.clock.now(), state=IntentState.FILLED), world.clock.now())

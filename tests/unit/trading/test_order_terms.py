@@ -376,6 +376,7 @@ def test_only_conditions_that_contradict_each_other_are_named() -> None:
         (below("0", over=3_600), "that is never so"),
         (below("-0.2", over=3_600), "that is never so"),
         (above("0", over=3_600), "that is always so"),
+        (above("NaN", over=3_600), "that is no number"),
         (above("1.5", per=SOL), "the ratio of a token to itself is always 1"),
         (above("0"), "is not a price"),
         (below("0.9", over=59), "give a time from 60 s to 7 days"),
