@@ -53,6 +53,7 @@ faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every cr
 	$(BIN)/python -m pytest tests/faults --full-matrix
 	$(BIN)/python -m tests.faults.driver --seeds $(SEEDS) --trades $(TRADES)
 	$(BIN)/python -m tests.faults.driver --system --seeds $(SEEDS) --trades $(TRADES)
+	$(BIN)/python -m tests.faults.driver --orders --seeds $(SEEDS) --trades $(TRADES)
 
 demo: venv  ## two minutes of unattended trading, hurt on purpose, with the proof at the end
 	$(BIN)/sniperforge demo

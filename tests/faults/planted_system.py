@@ -99,4 +99,4 @@ SYSTEM_BUGS = (
 
 
 if __name__ == "__main__":
-    sys.exit(plant_all(SYSTEM_BUGS, lambda bug: found_by_seeds(bug, SEEDS), sys.argv[1:]))
+    sys.exit(plant_all(SYSTEM_BUGS, lambda bug: found_by_seeds(bug, SEEDS, "--system"), sys.argv[1:]))

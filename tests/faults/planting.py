@@ -24,6 +24,10 @@ PREPARATION = "sniperforge/trading/preparation.py"
 RECOVERY = "sniperforge/trading/recovery.py"
 ATTRIBUTION = "sniperforge/trading/attribution.py"
 SWEEP = "sniperforge/trading/sweep.py"
+ORDER_LIFE = "sniperforge/trading/order_life.py"
+ORDER_FIRING = "sniperforge/trading/order_firing.py"
+PRICE_WATCH = "sniperforge/trading/price_watch.py"
+TRAILING = "sniperforge/storage/repositories/triggers_trailing.py"
 GUARD = "sniperforge/trading/transaction_guard.py"
 STATES = "sniperforge/domain/intent.py"
 PLANS = "sniperforge/trading/strategy_executor.py"
@@ -79,15 +83,15 @@ def found_by(bug: Planted, suite: Sequence[str]) -> str | None:
     return f"{failed[1]}: {said[1][:160] if said else ''}" if failed else None
 
 
-def found_by_seeds(bug: Planted, seeds: int) -> str | None:
-    """What the driver of the running system finds with this bug in the tree, within so many seeds; or None.
+def found_by_seeds(bug: Planted, seeds: int, *crew: str) -> str | None:
+    """What the driver finds with this bug in the tree, within so many seeds of this crew (`--system`); or None.
 
     Raises:
         LookupError: A change does not apply any more, or the driver did not run.
     """
     with _planted(bug) as copy:
         for seed in range(1, seeds + 1):
-            run = _run(copy, "tests.faults.driver", "--system", "--first", str(seed))
+            run = _run(copy, "tests.faults.driver", *crew, "--first", str(seed))
             if run.returncode == 1 and (violated := re.search(r"VIOLATED.*\n +(.*)", run.stdout)):
                 return f"seed {seed}: {violated[1][:160]}"
             if run.returncode != 0:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from tests.faults.planted import BUGS
+from tests.faults.planted_orders import ORDER_BUGS
 from tests.faults.planted_system import SYSTEM_BUGS
 from tests.faults.planting import ROOT, Planted
 from tests.faults.rules_taken_out import RULES
 
 
-@pytest.mark.parametrize("bugs", [BUGS, SYSTEM_BUGS, RULES], ids=["bugs", "bugs of the system", "rules"])
+@pytest.mark.parametrize("bugs", [BUGS, SYSTEM_BUGS, ORDER_BUGS, RULES], ids=["bugs", "system", "orders", "rules"])
 def test_every_planted_bug_still_applies(bugs: Sequence[Planted]) -> None:
     misses = [
         f"{bug.name}: {change.file} holds {found} times: {change.old}"
