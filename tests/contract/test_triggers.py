@@ -213,7 +213,7 @@ def test_a_value_that_nobody_watches_changes_nothing(store: Store) -> None:
         (Direction.UP, ["101", "105"], "100", "110"),
     ],
 )
-@pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in a crowd"])
+@pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in-a-crowd"])
 def test_a_trail_follows_the_best_value_and_never_a_worse_one(
     store: Store, direction: Direction, values: list[str], best: str, level: str, company: int
 ) -> None:
@@ -225,7 +225,7 @@ def test_a_trail_follows_the_best_value_and_never_a_worse_one(
     assert fired(store) == ["a"]
 
 
-@pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in a crowd"])
+@pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in-a-crowd"])
 def test_a_trail_by_an_amount_is_that_far_behind(store: Store, company: int) -> None:
     add(store, trail("a", "100", trail_amount=Decimal("0.5")), *crowd("100")[:company])
     assert path(store, "200", "199.50000000000001") == [0, 0]
@@ -304,8 +304,9 @@ def test_a_held_trigger_cannot_fire_until_it_is_armed_again(store: Store) -> Non
     assert path(store, "51") == [2]
 
 
-def test_a_held_trail_goes_on_following(store: Store) -> None:
-    add(store, trail("a", "100"))
+@pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in-a-crowd"])
+def test_a_held_trail_goes_on_following(store: Store, company: int) -> None:
+    add(store, trail("a", "100"), *crowd("100")[:company])
     held(store, "a")
     path(store, "200", "150")
     assert (state(store, "a"), seen(store, "a").best) == (TriggerState.HELD, Decimal(200))

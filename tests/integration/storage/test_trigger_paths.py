@@ -141,6 +141,13 @@ class TriggerPaths(RuleBasedStateMachine):
     def arm(self, numbers: list[int]) -> None:
         self.both(lambda book: book.arm(self.those(numbers)))
 
+    @rule(numbers=chosen, subject=subjects, values=st.lists(usual, min_size=1, max_size=3), then=usual)
+    def hold_for_a_while(self, numbers: list[int], subject: Subject, values: list[Decimal], then: Decimal) -> None:
+        self.hold(numbers)
+        self.walk(subject, values)
+        self.arm(numbers)
+        self.walk(subject, [then])
+
     @rule()
     def hold_what_fired(self) -> None:
         self.both(lambda book: book.hold([view.trigger.id for view in book.fired(3)]))
