@@ -23,7 +23,7 @@ from sniperforge.ports.store import Store
 from tests.faults.orders_plan import FARTHEST, MIRAGE, USD
 from tests.faults.world import JUP_MINT, SOL_MINT, World
 
-EVERY_S = 0.08
+EVERY_S = 0.1
 _MOST_TOLD = 20
 _ENDED = ("filled", "cancelled", "expired")
 _LIVE = ("fired", "filled")

@@ -39,7 +39,7 @@ MOST = 1_000
 ROWS_AT_ONCE = 5
 """Of compaction: so few that it takes several commits."""
 
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.1
 _LIST_EVERY_S = 0.1
 _TRIES = 60
 """Of one act of a clerk, when prices or books cannot be reached."""

@@ -33,6 +33,7 @@ _LAST_TOUR = (1.0, 1.06, 1.11, 1.0, 0.94, 0.89, 1.0)
 """When all is quiet the market comes by whatever still waits, with no step so wide that it is not believed."""
 
 _READY_WITHIN_S = 20.0
+_LOOKS_WITHIN_S = 8.0
 _SHARE_BEFORE = 0.4
 _STOPPED_FOR_S = 0.6
 _LOOK_S = 0.02
@@ -113,12 +114,13 @@ class _Run:
         """Sound processes finish everything: the market passes what waits, and then a person ends what still does."""
         crew = [self._sound("watcher", 0), self._sound("carrier", 0), self._sound("carrier", 1)]
         problems = []
+        for factor in _LAST_TOUR:
+            for token, usd in USD.items():
+                self._sandbox.ask("POST", "/price", token=token, usd=float(f"{usd * factor:.5g}"))
+            with suppress(_LateError):
+                self._wait_for(self._seen_by(crew[0]), _LOOKS_WITHIN_S)
         with suppress(_LateError):
-            for factor in _LAST_TOUR:
-                for token, usd in USD.items():
-                    self._sandbox.ask("POST", "/price", token=token, usd=float(f"{usd * factor:.5g}"))
-                self._wait_for(self._seen_by(crew[0]), 10.0)
-            self._wait_for(self._nothing_fires, SETTLE_WITHIN_S / 2)
+            self._wait_for(self._nothing_fires, _LOOKS_WITHIN_S)
         try:
             self._wait_for(self._all_ended, SETTLE_WITHIN_S)
         except _LateError:

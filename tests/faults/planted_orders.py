@@ -22,7 +22,7 @@ from tests.faults.planting import (
 )
 
 SEEDS = 4
-CREW = ("--orders", "--trades", "30")
+CREW = ("--orders", "--trades", "20")
 
 ORDER_BUGS = (
     Planted(
