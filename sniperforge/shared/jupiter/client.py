@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 import httpx2
+import structlog
 from pydantic import SecretStr
 
 from sniperforge import __version__
@@ -65,6 +66,9 @@ _BUILD = "/swap/v2/build"
 _LABELS = "/swap/v2/program-id-to-label"
 _PRICES = "/price/v3"
 _TOKENS = "/tokens/v2/search"
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Wire(Protocol):
@@ -152,10 +156,10 @@ class JupiterClient:
         self._budget.close()
 
     def prices(self, mints: Sequence[Mint], *, lane: Lane = Lane.MONITORING) -> Mapping[Mint, Price]:
-        """Prices by mint, asked 50 at a time. A mint that Jupiter leaves out, or gives null, is absent here too.
+        """Prices by mint, asked 50 at a time.
 
-        Raises:
-            ProtocolError: A price that is zero, negative, not a number, or outside what we can keep.
+        A mint that Jupiter leaves out or gives null is absent here too, and so is one whose price is zero, negative or
+        outside what we can keep: what was drained has no price, and keeps no other token from having one.
         """
         found: dict[Mint, Price] = {}
         for some in _batches(list(dict.fromkeys(mints)), PRICES_PER_CALL):
@@ -175,13 +179,7 @@ class JupiterClient:
                         slot=answer.block_id,
                     )
                 except InvalidInputError as error:
-                    raise ProtocolError(
-                        f"the price of {mint} cannot be used: {error.what}",
-                        subject=_PRICES,
-                        fix="Leave this token out, or report it with the request id",
-                        request_id=reply.gateway_request_id,
-                        fields=(f"{mint}.usdPrice",),
-                    ) from None
+                    _log.warning("price_unusable", mint=mint, why=error.what, request_id=reply.gateway_request_id)
         return MappingProxyType(found)
 
     def search_tokens(self, query: str, *, lane: Lane = Lane.MONITORING) -> tuple[TokenListing, ...]:

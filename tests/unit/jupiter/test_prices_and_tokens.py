@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from sniperforge.domain.money import Mint
 from sniperforge.domain.prices import Price
@@ -50,9 +51,16 @@ def test_more_digits_than_a_double_has_are_rounded_to_what_the_books_hold() -> N
     assert price.usd == Decimal("0.12345678901234568")
 
 
-@pytest.mark.parametrize(
-    "raw", ["0", "0.0", "-1", "-0.5", "NaN", "Infinity", "-Infinity", '"147.5"', "true", "1e-30", "1e30", "[]"]
-)
+@pytest.mark.parametrize("raw", ["0", "0.0", "-1", "-0.5", "1e-30", "1e30"])
+def test_a_token_whose_price_cannot_be_used_has_none_and_keeps_no_other_from_having_one(raw: str) -> None:
+    body = b'{"%s": {"usdPrice": %s, "blockId": 1, "decimals": 9}, "%s": {"usdPrice": 1, "blockId": 1, "decimals": 6}}'
+    content = body % (JUP.encode(), raw.encode(), USDC.encode())
+    with structlog.testing.capture_logs() as logs, jupiter(httpx.Response(200, content=content)) as (client, _):
+        assert set(client.prices([Mint(JUP), Mint(USDC)])) == {USDC}
+    assert [(line["event"], line["mint"]) for line in logs] == [("price_unusable", JUP)]
+
+
+@pytest.mark.parametrize("raw", ["NaN", "Infinity", "-Infinity", '"147.5"', "true", "[]"])
 def test_what_is_no_price_is_an_error_and_never_a_price(raw: str) -> None:
     with pytest.raises(ProtocolError, match=rf"{SOL}.*\[request {GATEWAY_ID}\]"):
         priced(raw)
