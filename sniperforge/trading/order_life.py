@@ -76,6 +76,7 @@ class _Followed:
         elif intent.state in _UNDER_WAY and self._leg.state is LegState.FILLED:
             self._change(LegState.FIRED, reason="a fork took its fill back")
             self._take_exits_back()
+            self._end_what_was_cancelled(intent)
         elif intent.state is IntentState.FAILED and self._leg.state is LegState.FIRED:
             self._failed(intent)
         elif intent.state is IntentState.CANCELLED and self._leg.state is LegState.FIRED:
@@ -98,6 +99,12 @@ class _Followed:
             self._begin_exits(intent)
         else:
             self._end(OrderState.FILLED, None)
+
+    def _end_what_was_cancelled(self, intent: TradeIntent) -> None:
+        """A fork took back what had landed when a person cancelled: nothing more may be signed for it."""
+        cancelled = self._order.cancel_requested_at is not None or self._order.state is not OrderState.OPEN
+        if cancelled and intent.cancel_requested_at is None:
+            self._books.intents.change(intent, at=self._now, cancel_requested_at=self._now)
 
     def _failed(self, intent: TradeIntent) -> None:
         because = intent.reason or "its trade failed"
@@ -136,18 +143,22 @@ class _Followed:
 
     def _begin_exits(self, intent: TradeIntent) -> None:
         """The entry filled: its exits are live from this commit, for the amount that really came."""
+        if self._order.state is not OrderState.OPEN:
+            return  # a person ended it when the fill was known already, and what it brought with it
+        was_waiting = False
         brought = sum(
             fill.output_raw for fill in self._books.fills.of_intent(intent.id) if fill.state is not FillState.REVERSED
         )
         for leg in self._exits():
             if leg.state is LegState.DORMANT and leg.amount.kind is AmountKind.FILLED:
                 begin(self._books, leg, Amount(AmountKind.BASE, brought), self._now)
+                was_waiting = True
             elif leg.state in _IDLE and leg.amount.kind is AmountKind.BASE and leg.amount.value != brought:
                 self._books.orders.change_leg(leg, at=self._now, amount=Amount(AmountKind.BASE, brought))
         if self._order.expires_at is not None:
             # It was the entry's time: what was bought stays protected, however long that takes.
             self._order = self._books.orders.change(self._order, at=self._now, expires_at=None)
-        if self._order.cancel_requested_at is not None:
+        if was_waiting and self._order.cancel_requested_at is not None:
             told = "it was cancelled too late: its entry filled, so its exits are live. Cancel it again to end them"
             self._order = self._books.orders.change(self._order, at=self._now, cancel_requested_at=None, reason=None)
             self._tell("order.cancelled_too_late", told, Severity.WARNING)

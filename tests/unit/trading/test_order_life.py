@@ -363,6 +363,43 @@ def test_cancelling_a_bracket_whose_entry_is_under_way_never_leaves_it_unprotect
     assert bool(world.events("order.cancelled_too_late")) is lands
 
 
+def test_a_bracket_cancelled_after_its_entry_filled_stays_cancelled_when_that_fill_is_final(world: OrderWorld) -> None:
+    order = world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    world.cancel_order(order)
+    world.finish(entry)
+    assert world.states() == {"order": "cancelled", "entry": "filled", "stop": "cancelled", "take": "cancelled"}
+    assert world.order().reason == "a person said so"
+
+
+def test_a_bracket_cancelled_while_an_exit_is_under_way_is_so_when_the_fill_of_its_entry_is_final(
+    world: OrderWorld,
+) -> None:
+    order = world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    (stop,) = world.price("0.39")
+    world.cancel_order(order)
+    world.finish(entry)
+    assert world.order().cancel_requested_at is not None
+    assert world.finish(stop).state is IntentState.CANCELLED
+    assert world.states() == {"order": "cancelled", "entry": "filled", "stop": "cancelled", "take": "cancelled"}
+
+
+@pytest.mark.parametrize("is_entry", [True, False])
+def test_nothing_is_signed_for_a_cancelled_order_when_a_fork_takes_its_fill_back(
+    world: OrderWorld,
+    is_entry: bool,  # noqa: FBT001
+) -> None:
+    order = world.bracket() if is_entry else world.pair()
+    (intent,) = world.price("0.45" if is_entry else "0.4")
+    world.confirm(intent)
+    world.cancel_order(order)
+    world.lose_to_a_fork(intent)
+    assert world.intent(intent).cancel_requested_at is not None
+
+
 def test_a_trade_cancelled_by_hand_ends_its_order_loudly(world: OrderWorld) -> None:
     world.stop()
     (intent,) = world.price("0.4")
