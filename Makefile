@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: demo up help venv check test test-system lint types imports docs docs-check faults sandbox devnet program lock format clean
+.PHONY: demo up help venv check test test-system test-e2e-postgres lint types imports docs docs-check faults sandbox devnet program lock format clean
 
 help:  ## explain every target
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ test: venv  ## run units, properties, contracts, integration, commands and crash
 
 test-system: venv  ## run whole systems: the demo, up and down, plans, every guide as typed, a cluster's parts
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m system
+
+test-e2e-postgres: venv  ## run every command and every system once more, each home with a PostgreSQL database of its own
+	$(BIN)/python -m pytest tests/e2e -n 2 --dist loadfile --books postgres -m "system or not system"
 
 SEEDS ?= 10
 TRADES ?= 50

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import signal
 
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--books postgres` runs commands on PostgreSQL; every home in tests/e2e then has a database of its own."""
+    parser.addoption("--books", choices=("sqlite", "postgres"), default="sqlite", help="what keeps the books of homes")
+
 
 def pytest_configure() -> None:
     """Let Ctrl-C and a terminal that goes away mean what they mean to a person.

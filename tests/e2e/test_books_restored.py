@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.fakes.home_books import books_of
 from tests.fakes.sandbox_process import running_sandbox
 from tests.fakes.terminal import sniperforge
 
@@ -23,6 +24,7 @@ def test_restored_books_are_halted_sorted_and_resumed(tmp_path: Path) -> None:
             "SNIPERFORGE_RPC_URLS": sandbox.endpoints.rpc_url,
             "SNIPERFORGE_JUPITER_URL": sandbox.endpoints.jupiter_url,
             "SNIPERFORGE_WALLET_PASSPHRASE_FILE": str(passphrase),
+            **books_of(tmp_path / "home"),
         }
 
         def run(*arguments: str, status: int = 0) -> str:

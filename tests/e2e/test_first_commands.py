@@ -14,6 +14,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from sniperforge.storage.migrations import head_revision
+from tests.fakes.home_books import books_of
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.fakes.terminal import Outcome, run_at_terminal, sniperforge
 
@@ -36,6 +37,7 @@ def environment(sandbox: RunningSandbox, tmp_path: Path) -> dict[str, str]:
         "SNIPERFORGE_RPC_URLS": sandbox.endpoints.rpc_url,
         "SNIPERFORGE_JUPITER_URL": sandbox.endpoints.jupiter_url,
         "SNIPERFORGE_JUPITER_PLAN": "pro",
+        **books_of(tmp_path / "home"),
     }
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.postgres import shared_server
+from tests.fakes.home_books import books_of, kept_in
+from tests.fakes.stores import Database
 from tests.fakes.terminal import Outcome, run_at_terminal
 
 pytestmark = pytest.mark.system
@@ -63,18 +64,15 @@ class Newcomer:
         return outcome
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def newcomer(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newcomer]:
+@pytest.fixture
+def newcomer(each_books: Database, tmp_path: Path) -> Iterator[Newcomer]:
     """Books in the home, as the guide has them, or in a PostgreSQL that was set before."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
-    one = Newcomer(tmp_path, clean)
-    if request.param == "postgresql":
-        server = shared_server()
-        one.environment["SNIPERFORGE_DATABASE_URL"] = server.url(server.database())
-        one.environment["SNIPERFORGE_TRADE_THREADS"] = "8"  # the test's server has few connections
-    yield one
-    if "SNIPERFORGE_HOME" in one.environment:
-        one.type("sniperforge down")
+    with kept_in(each_books):
+        one = Newcomer(tmp_path, clean | books_of(tmp_path))
+        yield one
+        if "SNIPERFORGE_HOME" in one.environment:
+            one.type("sniperforge down")
 
 
 def test_every_command_of_the_first_hour_works_as_typed(newcomer: Newcomer) -> None:

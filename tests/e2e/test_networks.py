@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.home_books import books_of
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.stores import Database
 from tests.fakes.user_home import Home, fund, make_home, one_line
 from tests.faults.chain_truth import ChainTruth
 
@@ -112,7 +114,8 @@ def test_a_check_killed_anywhere_is_carried_on_by_the_next_one_and_lands_once(
 
 def test_an_unfunded_wallet_is_made_and_told_where_to_get_sol(sandbox: RunningSandbox, tmp_path: Path) -> None:
     home = make_home(sandbox, tmp_path)
-    home = Home({**home.environment, "SNIPERFORGE_HOME": str(tmp_path / "another")}, home.keypair)
+    another = tmp_path / "another"
+    home = Home({**home.environment, "SNIPERFORGE_HOME": str(another), **books_of(another)}, home.keypair)
     refused = home.run("devnet-check")
 
     assert refused.status == 1
@@ -178,13 +181,19 @@ def test_a_paper_home_trades_from_first_to_last_command_without_a_key(sandbox: R
         assert held.status == 0, held.text
         assert "there is no chain to compare with" in held.text
     assert signed_by(sandbox, paper) == 0
-    home = Path(paper.environment["SNIPERFORGE_HOME"])
-    assert (home / "paper.db").exists()
-    assert not (home / "books.db").exists()
 
     refused = paper.run(*BUY, "--amount", "1000")
     assert refused.status == 1
     assert "1000000000 base units are needed, the wallet has 975000000 on paper" in refused.text
+
+
+def test_paper_has_a_file_of_its_own_for_its_books(shared_paper: Home, books: Database) -> None:
+    if books != "sqlite":
+        pytest.skip("about the files that books are when no database is set")
+    assert shared_paper.run("trades").status == 0
+    home = Path(shared_paper.environment["SNIPERFORGE_HOME"])
+    assert (home / "paper.db").exists()
+    assert not (home / "books.db").exists()
 
 
 def test_commands_in_paper_mode_say_so(shared_paper: Home) -> None:

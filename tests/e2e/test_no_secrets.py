@@ -16,12 +16,15 @@ import httpx
 import psutil
 import pytest
 import redis
+from sqlalchemy import MetaData, select
 
 from sniperforge.config import load_settings
 from sniperforge.embedded.demo_world import DemoWorld
 from sniperforge.infrastructure.secrets_scan import Finding, Secret, scan_for_secrets
 from sniperforge.shared.clock import SystemClock
 from sniperforge.shared.flower_password import FLOWER_USER, flower_password
+from sniperforge.storage.engine import create_engine_for, for_reading
+from tests.fakes.home_books import write_books_of
 
 pytestmark = pytest.mark.system
 
@@ -33,7 +36,9 @@ KEPT_ON_PURPOSE = ("wallet-passphrase", "flower-password", "run/stack.toml", "ru
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoWorld]:
     """A stack that trades, one of whose workers crashed, with the kernel's help, in the middle."""
-    world = DemoWorld(tmp_path_factory.mktemp("home"), SystemClock(), lambda: None)
+    home = tmp_path_factory.mktemp("home")
+    write_books_of(home)
+    world = DemoWorld(home, SystemClock(), lambda: None)
     world.command("up", "-d")
     try:
         first = world.enqueue("USDC", "SOL", "25")
@@ -87,12 +92,18 @@ def on_disk(home: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def in_books(home: Path) -> Iterator[tuple[str, bytes]]:
-    """The books as SQL, so that no row is cut by a page."""
-    import sqlite3
-
-    connection = sqlite3.connect(home / "books.db")
-    yield "books", "\n".join(connection.iterdump()).encode()
-    connection.close()
+    """Every row of every table, whole: in the file a page may cut it."""
+    engine = create_engine_for(load_settings(home=home).effective_database_url)
+    try:
+        with engine.connect() as connection, for_reading(connection).begin():
+            found = MetaData()
+            found.reflect(connection)
+            for table in found.sorted_tables:
+                for row in connection.execute(select(table)):
+                    told = (value.hex() if isinstance(value, bytes) else str(value) for value in row)
+                    yield f"books {table.name}", "\n".join(told).encode()
+    finally:
+        engine.dispose()
 
 
 def shown_by_flower(world: DemoWorld) -> Iterator[tuple[str, bytes]]:
@@ -125,7 +136,7 @@ def found(world: DemoWorld, secrets: list[Secret]) -> tuple[Finding, ...]:
 
 def test_no_secret_is_anywhere(world: DemoWorld, secrets: list[Secret]) -> None:
     places = [name for name, _ in everywhere(world)]
-    assert {"books", "ps", "flower /tasks"} <= set(places)
+    assert {"books wallets", "books trade_intents", "books attempts", "ps", "flower /tasks"} <= set(places)
     assert any(name.startswith("redis ") for name in places)
     assert any(name.startswith("logs/") for name in places)
     assert found(world, secrets) == ()

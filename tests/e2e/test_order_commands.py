@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.home_books import read_books
 from tests.fakes.queue_stack import wait_for
 from tests.fakes.redis_server import RedisServer, running_redis
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
@@ -54,11 +53,7 @@ def shared_home(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactor
 
 def written(home: Home, question: str = "SELECT id FROM orders") -> list[str]:
     """Ids of all orders, read past the command line, which takes a second to start."""
-    path = Path(home.environment["SNIPERFORGE_HOME"]) / "books.db"
-    if not path.exists():
-        return []
-    with contextlib.closing(sqlite3.connect(path)) as books:
-        return [row[0] for row in books.execute(question)]
+    return read_books(home.environment, question, of="orders")
 
 
 def create(home: Home, kind: str, *options: str) -> dict[str, Any]:

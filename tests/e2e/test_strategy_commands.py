@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.home_books import read_books
 from tests.fakes.queue_stack import wait_for
 from tests.fakes.redis_server import RedisServer, running_redis
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
@@ -90,11 +89,7 @@ def start(home: Home, path: Path) -> Outcome:
 
 def written(home: Home, question: str = "SELECT id FROM strategy_plans ORDER BY id") -> list[Any]:
     """Names of all plans, read past the command line, which takes a second to start."""
-    path = Path(home.environment["SNIPERFORGE_HOME"]) / "books.db"
-    if not path.exists():
-        return []
-    with contextlib.closing(sqlite3.connect(path)) as books:
-        return [row[0] for row in books.execute(question)]
+    return read_books(home.environment, question, of="strategy_plans")
 
 
 def test_a_plan_is_asked_about_and_carried_out_by_workers_to_its_last_base_unit(

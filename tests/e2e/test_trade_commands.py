@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import sqlite3
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from tests.fakes.home_books import change_books
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home, one_line
@@ -266,11 +265,9 @@ def test_a_transaction_from_elsewhere_halts_the_wallet_until_somebody_has_looked
 
 def test_books_that_lie_are_named_with_asset_and_amount(home: Home) -> None:
     assert home.run("reconcile").status == 0
-    books = sqlite3.connect(Path(home.environment["SNIPERFORGE_HOME"]) / "books.db")
-    with contextlib.closing(books), books:
-        first = "SELECT min(rowid) FROM ledger_entries WHERE asset = 'native'"
-        changed = books.execute(f"UPDATE ledger_entries SET delta_raw = delta_raw - 7 WHERE rowid = ({first})")  # noqa: S608
-        assert changed.rowcount == 1
+    first = "SELECT min(id) FROM ledger_entries WHERE asset = 'native'"
+    change = f"UPDATE ledger_entries SET delta_raw = delta_raw - 7 WHERE id = ({first})"  # noqa: S608 (no input)
+    assert change_books(home.environment, change) == 1
     found = home.run("reconcile")
     assert found.status == 1
     assert "SOL (native) (+7 base units)" in found.text

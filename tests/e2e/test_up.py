@@ -19,6 +19,7 @@ from sniperforge.bootstrap import build
 from sniperforge.config import load_settings
 from sniperforge.domain.intent import IntentState
 from sniperforge.embedded.stack_lock import stack_holder
+from tests.fakes.home_books import write_books_of
 from tests.fakes.terminal import sniperforge
 from tests.fakes.tiny_services import is_running
 
@@ -74,6 +75,7 @@ class Home:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     made = Home(tmp_path_factory.mktemp("up") / "home")
+    write_books_of(made.path)
     up = made.type("up", "-d")
     assert up.returncode == 0, up.stdout + up.stderr
     yield made

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.home_books import books_of
 from tests.fakes.terminal import run_at_terminal, sniperforge
 
 WITHIN_S = 120.0
@@ -18,7 +19,12 @@ def typed(home: Path, *arguments: str, **settings: str) -> subprocess.CompletedP
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
     given = {f"SNIPERFORGE_{name.upper()}": text for name, text in {"home": str(home), **settings}.items()}
     return subprocess.run(
-        sniperforge(*arguments), env={**clean, **given}, capture_output=True, text=True, timeout=WITHIN_S, check=False
+        sniperforge(*arguments),
+        env={**clean, **books_of(home), **given},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_S,
+        check=False,
     )
 
 
@@ -87,6 +93,7 @@ def test_up_for_a_while_stops_by_itself(tmp_path: Path) -> None:
 @pytest.mark.system
 def test_ctrl_c_at_a_terminal_drains_and_stops_everything_that_the_screen_showed(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SNIPERFORGE_")}
+    environment |= books_of(tmp_path)
     environment |= {"SNIPERFORGE_HOME": str(tmp_path), "SNIPERFORGE_TRADE_THREADS": "2", "TERM": "xterm-256color"}
     up = run_at_terminal(sniperforge("up"), environment, [("SniperForge is ready", "\x03")], within_s=WITHIN_S)
     assert up.status == 0

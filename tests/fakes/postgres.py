@@ -144,6 +144,11 @@ class PostgresServer:
         """An autocommit connection of the superuser."""
         return psycopg.connect(host=str(self._folder), user="postgres", dbname="postgres", autocommit=True)
 
+    def drop(self, name: str) -> None:
+        """Remove a database, and end whoever is connected to it."""
+        with self.admin() as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
     def database(self, template: str = "template0") -> str:
         """Make a database and return its name."""
         self._made += 1

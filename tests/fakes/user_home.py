@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sqlite3
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 from solders.keypair import Keypair
 
+from tests.fakes.home_books import books_of, read_books
 from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.terminal import Outcome, sniperforge
 
@@ -70,12 +69,7 @@ class Home:
 
     def decided(self) -> int:
         """How many trades the books hold, read past the command line, which takes a second to start."""
-        path = Path(self.environment["SNIPERFORGE_HOME"]) / "books.db"
-        if not path.exists():
-            return 0
-        with contextlib.closing(sqlite3.connect(path)) as books:
-            count: int = books.execute("SELECT count(*) FROM trade_intents").fetchone()[0]
-            return count
+        return len(read_books(self.environment, "SELECT id FROM trade_intents", of="trade_intents"))
 
     def trades(self) -> list[dict[str, Any]]:
         """Every trade, newest first."""
@@ -98,6 +92,7 @@ def make_home(sandbox: RunningSandbox, folder: Path, keypair: Keypair | None = N
         "SNIPERFORGE_WALLET_PASSPHRASE_FILE": str(passphrase),
         "SNIPERFORGE_LEASE_S": "1",
         "SNIPERFORGE_TRADE_DEADLINE_S": "60",
+        **books_of(folder / "home"),
         **settings,
     }
     keypair = keypair or Keypair()
