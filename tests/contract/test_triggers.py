@@ -259,6 +259,15 @@ def test_a_trail_that_joins_after_a_high_does_not_know_of_it(store: Store) -> No
     assert path(store, "144") == [1]
 
 
+def test_a_trail_that_joined_after_a_high_knows_of_the_next(store: Store) -> None:
+    add(store, *crowd("100"))
+    path(store, "200", "150")
+    add(store, trail("new", "150"))
+    path(store, "250", "240")
+    assert (seen(store, "new").best, seen(store, "crowd-0").best) == (Decimal(250), Decimal(250))
+    assert path(store, "225.1", "225") == [0, 1]
+
+
 def test_every_group_of_a_falling_market_is_overtaken_by_one_new_high(store: Store) -> None:
     for number in range(3):
         low = 100 - 20 * number

@@ -120,14 +120,15 @@ class TriggerPaths(RuleBasedStateMachine):
         at = START + timedelta(seconds=self.second)
         self.both(lambda book: book.tick(subject, value, print_number=print_number, at=at))
 
-    @rule(start=usual, steps=st.integers(2, 6), bounce=st.integers(1, 3))
-    def fall_with_bounces(self, start: Decimal, steps: int, bounce: int) -> None:
+    @rule(start=usual, steps=st.integers(2, 6), bounce=st.integers(1, 3), trails=st.integers(1, 3))
+    def fall_with_bounces(self, start: Decimal, steps: int, bounce: int, trails: int) -> None:
         """Lower and lower highs, with new trails below each: a group for each of them."""
         for step in range(steps):
             low = start - 4 * step
             fields = {"subject": SUBJECTS[0], "direction": Direction.DOWN, "confirmations": 1, "best": low}
-            self.add([fields | {"trail_bps": bps} for bps in (1_000, 2_500, 5_000)])
+            self.add([fields | {"trail_bps": bps} for bps in (1_000, 2_500, 5_000)[:trails]])
             self.walk(SUBJECTS[0], [low + bounce, low])
+        self.walk(SUBJECTS[0], [start + bounce, start])
 
     @rule(numbers=chosen)
     def remove(self, numbers: list[int]) -> None:
