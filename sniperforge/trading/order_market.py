@@ -134,11 +134,8 @@ def unpriced(terms: OrderTerms, market: Market) -> list[Problem]:
 
 
 def _wrong_trail(terms: OrderTerms, market: Market) -> Iterator[Problem]:
-    prices = usable_prices(terms)
-    amount, reference = (
-        prices.get("trail_amount"),
-        prices.get("activation", market.values.get(Subject(terms.base_mint))),
-    )
+    prices, now = usable_prices(terms), market.values.get(Subject(terms.base_mint))
+    amount, reference = prices.get("trail_amount"), prices.get("activation", now)
     if amount is None or reference is None:
         return
     bps = Fraction(amount) / Fraction(reference) * WHOLE_BPS
