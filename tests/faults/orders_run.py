@@ -30,7 +30,7 @@ from tests.faults.world import World, close, new_world
 SETTLE_WITHIN_S = 90.0
 PRICES = "jupiter:/price/v3"
 _LAST_TOUR = (1.05, 1.1, 1.0, 0.95, 0.9)
-"""When all is quiet the market comes by whatever still waits: no step so wide that it is not believed, none a mirage."""
+"""When all is quiet the market comes by whatever still waits, in steps that are believed, and not as far as mirages."""
 
 _READY_WITHIN_S = 20.0
 _LOOKS_WITHIN_S = 6.0
