@@ -78,9 +78,9 @@ def test_a_level_that_no_price_can_reach_is_none() -> None:
 
 
 def test_a_level_is_exact_beyond_the_digits_that_python_calculates_with_by_default() -> None:
-    best, least = Decimal("1E+9"), Decimal("1E-12")
-    assert trail_level(Direction.DOWN, best, bps=None, amount=least) == Decimal("999999999.99999999")
-    assert trail_level(Direction.UP, Decimal(99999999), bps=None, amount=least) == Decimal("99999999.000000001")
+    down, up = Decimal("1.0000000000000001E-7"), Decimal("1.0000000000000001E-9")
+    assert trail_level(Direction.DOWN, Decimal("1E+9"), bps=None, amount=down) == Decimal("999999999.99999989")
+    assert trail_level(Direction.UP, Decimal(99999999), bps=None, amount=up) == Decimal("99999999.000000002")
 
 
 @given(direction=directions, best=anywhere, bps=widths)
