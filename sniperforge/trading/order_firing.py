@@ -29,6 +29,7 @@ from sniperforge.ports.triggers import TriggerView
 from sniperforge.trading.decisions import check_request, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, TradeRequest
 from sniperforge.trading.order_arming import verdict_on
+from sniperforge.trading.order_legs import waits_for_nothing
 from sniperforge.trading.order_life import drop_triggers, end_idle_legs, put_into_book, suspend_siblings, tell
 from sniperforge.trading.protections import refusal
 
@@ -169,7 +170,7 @@ class Firing:
             intent_id=intent.id,
             refire_at=None,
             reason=None,
-            **_seen(view),
+            **_seen(leg, view),
         )
         tell(books, order, "order.fired", _told(fired, is_first=view is not None), now, leg=fired)
         return intent.id
@@ -253,17 +254,18 @@ def _postpone(books: Books, order: Order, leg: Leg, view: TriggerView | None, wh
     drop_triggers(books, order.id, [leg.name])
     waiting = None if leg.state is LegState.WAITING else LegState.WAITING
     later = books.orders.change_leg(
-        leg, at=now, state=waiting, refire_at=now + POSTPONED_FOR, reason=why, **_seen(view)
+        leg, at=now, state=waiting, refire_at=now + POSTPONED_FOR, reason=why, **_seen(leg, view)
     )
     if leg.reason != why:
         tell(books, order, "order.postponed", f"leg {leg.name} waits: {why}", now, severity=Severity.WARNING, leg=later)
 
 
-def _seen(view: TriggerView | None) -> dict[str, Any]:
+def _seen(leg: Leg, view: TriggerView | None) -> dict[str, Any]:
     """What its trigger saw; a leg that fires again keeps what it saw first."""
     if view is None:
         return {}
-    return {"fired_at": view.fired_at, "fired_value": view.fired_value, "gap_bps": _gap_bps(view)}
+    gap_bps = None if waits_for_nothing(leg.rule) else _gap_bps(view)
+    return {"fired_at": view.fired_at, "fired_value": view.fired_value, "gap_bps": gap_bps}
 
 
 def _gap_bps(view: TriggerView) -> int | None:

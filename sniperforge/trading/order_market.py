@@ -14,11 +14,9 @@ from sniperforge.domain.trigger import TRAIL_BPS_LEAST, TRAIL_BPS_MOST, Directio
 from sniperforge.ports.triggers import kind_of_problem
 from sniperforge.trading.order_legs import direction_of, exit_side, waits_for_nothing
 from sniperforge.trading.order_terms import WHOLE_BPS, OrderTerms, Problem, Side, usable_prices
+from sniperforge.trading.price_watch import TOO_EARLY
 
 _SHOWN = Context(prec=8)
-
-TOO_EARLY = "too early"
-"""The kind of problem that `price_watch` has with a change over a time for which no price was kept yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,9 @@ SAMPLE_EVERY = timedelta(seconds=10)
 SHORTEST_INTERVAL = timedelta(seconds=1)
 """Prices are looked at this often where the budget bears it: they change with the slots, two in a second."""
 
+TOO_EARLY = "too early"
+"""The kind of problem of a change over a time for which no price was kept yet: it ends by itself."""
+
 _LEAST_SLACK = timedelta(seconds=60)
 _SLACK_SHARE = 10
 _FORGOTTEN_AT_ONCE = 1_000
@@ -259,7 +262,7 @@ def _value(one: Watching, earlier: PriceSample | None, answers: _Answers) -> See
     price, *per = [price for price in prices if isinstance(price, Price)]
     if one.lookback_s is not None:
         if earlier is None:
-            return f"too early: no price is known from {one.lookback_s} s ago yet"
+            return f"{TOO_EARLY}: no price is known from {one.lookback_s} s ago yet"
         exact = price.usd / earlier.usd
     else:
         exact = price.usd / per[0].usd if per else price.usd

@@ -313,6 +313,7 @@ def test_a_bracket_that_enters_at_once_ends_with_the_exit_that_fires(market: Mar
         )
     )
     (entry,) = market.decided("0.5")
+    assert "gapped" not in market.events("order.fired")[0].message
     market.finish(entry)
     assert market.states(order.id) == {"order": "open", "entry": "filled", "stop": "armed", "take": "armed"}
     (stop,) = market.decided("0.44")
