@@ -42,8 +42,8 @@ class Scheduler(RedBeatScheduler):  # type: ignore[misc] # redbeat has no types
                 subject="beat",
                 fix="Whoever supervises it starts it again",
             )
-        now = self.app.now()
         known = {name: self._known(name) for name in self.app.conf.beat_schedule}
+        now = self.app.now()  # later than whatever another beat, which has yet to notice, has just sent
         for name, entry in known.items():
             if entry is not None and entry.last_run_at is not None and entry.last_run_at > now:
                 _log.warning("the clock was set back", entry=name, last_run_at=entry.last_run_at.isoformat())

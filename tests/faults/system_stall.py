@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -27,11 +28,12 @@ _OPEN = (IntentState.PENDING, IntentState.EXECUTING)
 
 
 def explained(programs: Sequence[Worker], server: RedisServer, services: Services) -> list[str]:
-    """Queues, beat, signs of life, programs and open trades as they are now, a line each.
+    """Queues, beat, signs of life, programs, open trades and the machine's load as they are now, a line each.
 
     The stacks of the programs are in their logs then.
     """
-    return [*_redis(server, services), *_programs(programs), *_trades(services)]
+    load = f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    return [load, *_redis(server, services), *_programs(programs), *_trades(services)]
 
 
 def _redis(server: RedisServer, services: Services) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from redbeat.schedulers import acquire_distributed_beat_lock
+from structlog.testing import capture_logs
 
 from sniperforge.config import Settings
 from sniperforge.errors import QueueUnavailableError
@@ -129,3 +130,18 @@ def test_what_ran_a_moment_ago_does_not_run_again_when_another_entry_is_missing(
 def test_a_beat_that_could_not_ask_for_the_lock_ends(waiting_scheduler: Any) -> None:
     with pytest.raises(QueueUnavailableError, match="did not answer when it was asked for the lock"):
         waiting_scheduler.tick()
+
+
+def test_what_another_beat_has_sent_in_this_moment_is_no_clock_that_was_set_back(scheduler: Any) -> None:
+    class JustSent(type(scheduler).Entry):  # type: ignore[misc] # redbeat has no types
+        """An entry that another beat sends whenever it is looked at."""
+
+        @classmethod
+        def from_key(cls, key: str, app: Any = None) -> Any:
+            super().from_key(key, app=app).reschedule(app.now())
+            return super().from_key(key, app=app)
+
+    scheduler.Entry = JustSent
+    with capture_logs() as logs:
+        scheduler.tick()
+    assert logs == []
