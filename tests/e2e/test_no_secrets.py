@@ -51,6 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoWorld]:
         world.until("the second trade", lambda: world.state(second) == "filled", 60)
         yield world
     finally:
+        world.services.close()
         world.command("down")
 
 
