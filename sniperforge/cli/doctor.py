@@ -82,7 +82,7 @@ def _wallets(services: Services) -> Iterator[Finding]:
 
 def _books(services: Services) -> Iterator[Finding]:
     kind = services.engine.dialect.name
-    where = f" at {services.settings.home / 'books.db'}" if services.settings.database_url is None else ""
+    where = f" at {services.engine.url.database}" if kind == "sqlite" else ""
     yield Finding("books", "ok", f"{kind}{where}, schema is this program's")
 
 

@@ -190,8 +190,8 @@ def test_a_paper_home_trades_from_first_to_last_command_without_a_key(sandbox: R
 def test_paper_has_a_file_of_its_own_for_its_books(shared_paper: Home, books: Database) -> None:
     if books != "sqlite":
         pytest.skip("about the files that books are when no database is set")
-    assert shared_paper.run("trades").status == 0
     home = Path(shared_paper.environment["SNIPERFORGE_HOME"])
+    assert f"sqlite at {home / 'paper.db'}, " in shared_paper.run("doctor").text
     assert (home / "paper.db").exists()
     assert not (home / "books.db").exists()
 
