@@ -18,7 +18,13 @@ from solders.keypair import Keypair
 from sniperforge.domain.ids import intent_id
 from sniperforge.domain.intent import IntentState
 from sniperforge.embedded.signs_of_life import Consumption
-from sniperforge.errors import InvalidInputError, QueueUnavailableError, RetryableError, SniperForgeError
+from sniperforge.errors import (
+    InvalidInputError,
+    OutcomeUnknownError,
+    QueueUnavailableError,
+    RetryableError,
+    SniperForgeError,
+)
 from sniperforge.ports.plans import PlanState
 from sniperforge.ports.queue import PlanId
 from sniperforge.shared.canary import Canary
@@ -284,6 +290,8 @@ class _Run:
         desk = self._services.plan_desk
         try:
             desk.pause(plan, by="driver")
+        except OutcomeUnknownError:
+            pass  # the books were away at the commit: if it is paused, nobody else resumes it
         except (InvalidInputError, RetryableError):
             return  # it has ended, another one has paused it, or the books are busy
         time.sleep(what["seconds"])
@@ -291,8 +299,10 @@ class _Run:
         while time.monotonic() < until:
             try:
                 desk.resume(plan, by="driver")
-            except RetryableError:
+            except (RetryableError, OutcomeUnknownError):
                 time.sleep(_AFTER_ERROR_S)
+            except InvalidInputError:
+                return  # it was not paused, or is not any more
             else:
                 return
 
