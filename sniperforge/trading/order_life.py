@@ -93,6 +93,9 @@ class _Followed:
             self._change(LegState.FILLED, reason=None, refire_at=None)
             if self._leg.name is LegName.ENTRY:
                 self._begin_exits(intent)
+                if self._order.state is not OrderState.OPEN:
+                    told = f"trade {intent.id} of its entry landed when the order had ended: nothing protects it"
+                    self._tell("order.unprotected", told, Severity.WARNING)
         if not is_final:
             return
         if self._leg.name is LegName.ENTRY:

@@ -400,6 +400,18 @@ def test_nothing_is_signed_for_a_cancelled_order_when_a_fork_takes_its_fill_back
     assert world.intent(intent).cancel_requested_at is not None
 
 
+def test_an_entry_that_lands_again_after_its_order_was_cancelled_is_said_to_be_unprotected(world: OrderWorld) -> None:
+    order = world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    world.cancel_order(order)
+    world.lose_to_a_fork(entry)
+    assert world.finish(entry).state is IntentState.FILLED
+    assert world.states() == {"order": "cancelled", "entry": "filled", "stop": "cancelled", "take": "cancelled"}
+    with world.store.books.read() as books:
+        assert "order.unprotected" in [event.kind for event in books.events.recent(20)]
+
+
 def test_a_trade_cancelled_by_hand_ends_its_order_loudly(world: OrderWorld) -> None:
     world.stop()
     (intent,) = world.price("0.4")
