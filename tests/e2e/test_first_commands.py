@@ -14,8 +14,9 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from sniperforge.storage.migrations import head_revision
-from tests.fakes.home_books import books_of
+from tests.fakes.home_books import books_of, kept_in
 from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.stores import Database
 from tests.fakes.terminal import Outcome, run_at_terminal, sniperforge
 
 PASSPHRASE = "correct horse battery"
@@ -204,10 +205,16 @@ def test_wrong_settings_are_listed_before_anything_else(environment: dict[str, s
     assert "did you mean rpc_urls" in outcome.text
 
 
-def test_books_are_made_once_and_upgraded_at_will(environment: dict[str, str]) -> None:
-    assert f"from nothing to {head_revision()}" in run(environment, "books-upgrade").text
-    assert "already" in run(environment, "books-upgrade").text
-    assert "ok    books" in run(environment, "doctor").text
+def test_books_are_made_once_and_upgraded_at_will(
+    each_books: Database, environment: dict[str, str], tmp_path: Path
+) -> None:
+    home = tmp_path / "home-of-each"
+    with kept_in(each_books):
+        mine = {**environment, "SNIPERFORGE_HOME": str(home), **books_of(home)}
+        assert f"from nothing to {head_revision()}" in run(mine, "books-upgrade").text
+        assert "already" in run(mine, "books-upgrade").text
+        assert f"ok    books    {'sqlite at ' if each_books == 'sqlite' else 'postgresql,'}" in run(mine, "doctor").text
+        assert (home / "books.db").exists() == (each_books == "sqlite")
 
 
 def test_nothing_secret_is_left_in_the_home(environment: dict[str, str], tmp_path: Path) -> None:
