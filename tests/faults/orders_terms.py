@@ -58,7 +58,7 @@ def terms_of(dice: random.Random, wallet: Address, values: Mapping[Subject, Deci
         "confirmations": dice.choice((None, None, 1, 2, 3)),
         "expires_at": now + timedelta(seconds=dice.uniform(60, 800)) if dice.random() < 0.25 else None,
         "active_from": now + timedelta(seconds=dice.uniform(10, 50)) if dice.random() < 0.15 else None,
-        "deadline_s": dice.randint(60, 600) if dice.random() < 0.15 else None,
+        "deadline_s": dice.randint(20, 200) if dice.random() < 0.3 else None,
         "force": dice.random() < 0.15,
     }
     if side is Side.SELL and dice.random() < 0.1:
