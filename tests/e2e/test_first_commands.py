@@ -129,12 +129,13 @@ def test_a_key_is_imported_from_standard_input(environment: dict[str, str], tmp_
     assert str(keypair.pubkey()) in imported.text
 
 
-def test_doctor_finds_everything_well_and_names_what_is_missing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_doctor_finds_everything_well_and_names_what_is_missing(environment: dict[str, str], books: Database) -> None:
     report = run(environment, "doctor")
     assert report.status == 0, report.text
     assert "no wallet yet" in report.text
     for check in ("home", "books", "rpc", "jupiter", "prices"):
         assert f"ok    {check}" in report.text, report.text
+    assert ("ok    books    postgresql" in report.text) == (books == "postgres")
     assert "bps apart" in report.text
 
 
