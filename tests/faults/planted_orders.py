@@ -95,7 +95,8 @@ ORDER_BUGS = (
                 "            self._change(LegState.FILLED, reason=None, refire_at=None)\n"
                 "            if self._leg.name is LegName.ENTRY:\n"
                 "                self._begin_exits(intent)\n",
-                "            self._change(LegState.FILLED, reason=None, refire_at=None)\n",
+                "            self._change(LegState.FILLED, reason=None, refire_at=None)\n"
+                "            if self._leg.name is LegName.ENTRY:\n",
             ),
         ),
         "orders",
