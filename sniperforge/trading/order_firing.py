@@ -80,7 +80,7 @@ class Firing:
             order, leg = books.orders.get(order_id), books.orders.leg(order_id, LegName(name))
         amounts, denied = self._asked(order, leg, values)
         with self._store.write() as books:
-            order = books.orders.lock(order_id)
+            order = _locked(books, order)
             leg = books.orders.leg(order_id, LegName(name))
             known = books.triggers.get(view.trigger.id)
             if known is None or known.state is not TriggerState.FIRED:
@@ -108,7 +108,7 @@ class Firing:
             order = books.orders.get(leg.order_id)
         amounts, denied = self._asked(order, leg, values)
         with self._store.write() as books:
-            order = books.orders.lock(leg.order_id)
+            order = _locked(books, order)
             current = books.orders.leg(leg.order_id, leg.name)
             if order is None or current is None or order.state is not OrderState.OPEN or current.version != leg.version:
                 return None
@@ -139,7 +139,6 @@ class Firing:
         if denied is not None:
             _postpone(books, order, leg, view, denied, now)
             return None
-        books.wallets.lock(order.wallet)  # two orders must not promise one balance
         held = held_raw(books, order.wallet, leg.input_mint)
         if leg.reduce_only and held <= 0:
             _end_without(books, order, leg, now)
@@ -191,6 +190,14 @@ class Firing:
         return Amounts(
             {mint: values[Subject(mint)] for mint in mints}, {mint: self._tokens.decimals(mint) for mint in mints}
         )
+
+
+def _locked(books: Books, order: Order | None) -> Order | None:
+    """The order as it is now, locked after its wallet: two orders must not promise one balance."""
+    if order is None:
+        return None
+    books.wallets.lock(order.wallet)
+    return books.orders.lock(order.id)
 
 
 def converts(order: Order, leg: Leg) -> bool:
