@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.sandbox_process import running_sandbox
 from tests.fakes.user_home import fund, make_home, one_line
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.system]
 
 BUY = ("trade", "--from", "USDC", "--to", "SOL", "--inline")
 SELL = ("trade", "--from", "SOL", "--to", "USDC", "--inline", "--exit")

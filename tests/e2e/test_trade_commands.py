@@ -14,7 +14,7 @@ from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home, one_line
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.system]
 
 FEE2 = "J3wdetjgWGDCTPn9Vb13c8qsLFuw3AbZd3kqPvULb5tR"
 BUY = ("trade", "--from", "USDC", "--to", "SOL", "--inline")
