@@ -64,6 +64,10 @@ class PortBook:
         }
         self._given: dict[str, int] = {}
 
+    def last(self, name: str) -> int | None:
+        """The port that this service had last time, if it had one."""
+        return self._kept.get(name)
+
     def take(self, name: str, *, preferred: int | None = None) -> int:
         """A free port for this service: the preferred one, the one of last time, or any.
 

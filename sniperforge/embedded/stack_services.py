@@ -117,11 +117,11 @@ def plan_stack(settings: Settings, say: Say) -> StackPlan:
 
 
 def choose_flower_port(plan: StackPlan, say: Say) -> None:
-    """The usual port, or a free one where that is taken."""
-    before = plan.flower_port
-    plan.flower_port = plan.ports.take(FLOWER, preferred=before or FLOWER_USUAL_PORT)
-    if plan.flower_port != (before or FLOWER_USUAL_PORT):
-        say(f"port {before or FLOWER_USUAL_PORT} is taken: Flower listens on {plan.flower_port}")
+    """The port of last time, at first the usual one, or a free one where that is taken."""
+    before = plan.flower_port or plan.ports.last(FLOWER) or FLOWER_USUAL_PORT
+    plan.flower_port = plan.ports.take(FLOWER, preferred=before)
+    if plan.flower_port != before:
+        say(f"port {before} is taken: Flower listens on {plan.flower_port}")
 
 
 def _sandbox_ports(settings: Settings, ports: PortBook) -> Mapping[str, int] | None:

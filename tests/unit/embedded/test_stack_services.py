@@ -139,6 +139,17 @@ def test_the_usual_port_of_flower_that_is_taken_is_given_up_for_a_free_one_and_s
     assert launch.environment["SNIPERFORGE_FLOWER_PORT"] == str(plan.flower_port)
 
 
+def test_flower_stays_where_it_was_last_time_even_when_the_usual_port_is_free_again(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "ports.json").write_text(f'{{"flower": {port}}}')
+    told = Told()
+    plan, _ = planned(tmp_path, told)
+    assert (plan.flower_port, told) == (port, [])
+
+
 @pytest.mark.parametrize("setting", ["flower_port", "redis_port"])
 def test_a_port_that_was_set_and_is_taken_is_refused(tmp_path: Path, setting: str) -> None:
     with socket.socket() as taken:
