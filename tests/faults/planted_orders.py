@@ -113,13 +113,15 @@ ORDER_BUGS = (
                 ORDER_FIRING,
                 "        amounts, denied = self._asked(order, leg, values)\n"
                 "        with self._store.write() as books:\n"
-                "            order = books.orders.lock(order_id)\n",
+                "            order = _locked(books, order)\n"
+                "            leg = books.orders.leg(order_id",
                 "        amounts, denied = self._asked(order, leg, values)\n"
                 "        with self._store.write() as books:\n"
                 "            known = books.triggers.get(view.trigger.id)\n"
                 "            books.triggers.remove([view.trigger.id])\n"
                 "        with self._store.write() as books:\n"
-                "            order = books.orders.lock(order_id)\n",
+                "            order = _locked(books, order)\n"
+                "            leg = books.orders.leg(order_id",
             ),
             Change(
                 ORDER_FIRING,
