@@ -281,7 +281,9 @@ def cancel_order(books: Books, order_id: OrderId, *, now: datetime, reason: str)
     if order.state is not OrderState.OPEN:
         raise InvalidInputError(f"it is {order.state} already", subject=order_id, fix="Nothing is left to cancel")
     legs = books.orders.legs(order_id)
-    if {leg.name for leg in legs if leg.state in LIVE_LEG_STATES} != {leg.name for leg in live}:
+    if {(leg.name, leg.state) for leg in legs if leg.state in LIVE_LEG_STATES} != {
+        (one.name, one.state) for one in live
+    }:
         raise ConflictError("it fired or its trade ended in this moment", subject=order_id, fix="Ask again")
     order = books.orders.change(order, at=now, cancel_requested_at=order.cancel_requested_at or now, reason=reason)
     tell(books, order, "order.cancel_requested", reason, now)

@@ -15,10 +15,10 @@ from sniperforge.domain.intent import ExposureEffect, IntentState
 from sniperforge.domain.order import Amount, AmountKind, LegName, OrderState
 from sniperforge.domain.risk import RiskLimits
 from sniperforge.domain.trigger import Subject
-from sniperforge.errors import InvalidInputError, PriceUnavailableError
+from sniperforge.errors import ConflictError, InvalidInputError, PriceUnavailableError
 from sniperforge.ports.records import Asset
 from sniperforge.trading.order_arming import arming_of
-from sniperforge.trading.order_life import drop_triggers, put_into_book
+from sniperforge.trading.order_life import cancel_order, drop_triggers, put_into_book
 from sniperforge.trading.progress import Step
 from sniperforge.trading.protections import Protections
 from tests.fakes.order_world import PRICE, OrderWorld
@@ -410,6 +410,20 @@ def test_an_entry_that_lands_again_after_its_order_was_cancelled_is_said_to_be_u
     assert world.states() == {"order": "cancelled", "entry": "filled", "stop": "cancelled", "take": "cancelled"}
     with world.store.books.read() as books:
         assert "order.unprotected" in [event.kind for event in books.events.recent(20)]
+
+
+def test_cancelling_on_legs_that_changed_before_the_order_was_locked_is_asked_again(world: OrderWorld) -> None:
+    order = world.bracket()
+    (intent,) = world.price("0.45")
+    before = tuple(world.legs().values())
+    world.confirm(intent)
+    with world.store.books.write() as books:
+        reads = iter([before])
+        legs = books.orders.legs
+        setattr(books.orders, "legs", lambda one: next(reads, None) or legs(one))  # noqa: B010
+        with pytest.raises(ConflictError):
+            cancel_order(books, order, now=world.clock.now(), reason="a person said so")
+    assert world.states() == {"order": "open", "entry": "filled", "stop": "armed", "take": "armed"}
 
 
 def test_a_trade_cancelled_by_hand_ends_its_order_loudly(world: OrderWorld) -> None:
