@@ -42,6 +42,7 @@ class WorkerContext:
         self.services = services
         self.node = node
         self.draining = threading.Event()
+        self.looking = threading.Lock()
         self._mine = threading.local()
         self._signed: dict[Queue, float] = {}
 

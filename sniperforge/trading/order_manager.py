@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sniperforge.domain.ids import IntentId, OrderId, leg_of_trigger
 from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, Order, OrderKind, OrderState
 from sniperforge.domain.trigger import Subject
-from sniperforge.errors import ConflictError, OutcomeUnknownError, QueueUnavailableError, RetryableError
+from sniperforge.errors import QueueUnavailableError, SniperForgeError
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.queue import TaskQueue
 from sniperforge.ports.store import Books, Store
@@ -248,7 +248,7 @@ class _Work:
         """One leg. What goes wrong with it keeps no other from firing."""
         try:
             intent = what(one, values)
-        except (RetryableError, ConflictError, OutcomeUnknownError) as error:
+        except SniperForgeError as error:
             self.left.append(str(error))
             return
         if intent is not None:

@@ -15,16 +15,14 @@ from sniperforge.domain.ids import OrderId, leg_of_trigger, order_key
 from sniperforge.domain.intent import TradeIntent
 from sniperforge.domain.order import Leg, LegName, LegState, Order, OrderState
 from sniperforge.domain.trigger import Subject, TriggerState
-from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import WalletRecord
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.triggers import TriggerView, WatchedSubject
 from sniperforge.trading.controls import stop_reason
+from sniperforge.trading.short_ids import find_only
 
 TRADES_SHOWN = 10
 """Of each leg, the newest."""
-
-_SHORTEST_PREFIX = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,25 +148,7 @@ def find_order(books: Books, id_or_prefix: str) -> Order:
     Raises:
         InvalidInputError: There is none, there are several, or the prefix is too short to mean one.
     """
-    text = id_or_prefix.strip().lower()
-    if len(text) < _SHORTEST_PREFIX or not text.isalnum():
-        raise InvalidInputError(
-            "this is no id of an order, and not the beginning of one",
-            subject=repr(id_or_prefix),
-            fix=f"Give {_SHORTEST_PREFIX} or more of its letters and digits; `sniperforge order-list` lists them",
-        )
-    found = books.orders.starting_with(text, limit=2)
-    if not found:
-        raise InvalidInputError(
-            "there is no such order", subject=id_or_prefix, fix="`sniperforge order-list --all` lists them"
-        )
-    if len(found) > 1:
-        raise InvalidInputError(
-            f"several orders begin so ({', '.join(one.id for one in found)}, ...)",
-            subject=id_or_prefix,
-            fix="Give more of the id",
-        )
-    return found[0]
+    return find_only(id_or_prefix, books.orders.starting_with, noun="order", listed_by="sniperforge order-list --all")
 
 
 def read_order(store: Store, id_or_prefix: str) -> OrderReport:

@@ -18,14 +18,13 @@ from sniperforge.domain.intent import (
     IntentState,
     TradeIntent,
 )
-from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import Event, WalletRecord
 from sniperforge.ports.store import Books, Store
 from sniperforge.trading.controls import stop_reason
+from sniperforge.trading.short_ids import find_only
 
 _DIGITS = 40
 _WHOLE_BPS = 10_000
-_SHORTEST_PREFIX = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,25 +120,7 @@ def find_intent(books: Books, id_or_prefix: str) -> TradeIntent:
     Raises:
         InvalidInputError: There is none, there are several, or the prefix is too short to mean one.
     """
-    text = id_or_prefix.strip().lower()
-    if len(text) < _SHORTEST_PREFIX or not text.isalnum():
-        raise InvalidInputError(
-            "this is no id of a trade, and not the beginning of one",
-            subject=repr(id_or_prefix),
-            fix=f"Give {_SHORTEST_PREFIX} or more of its letters and digits; `sniperforge trades` lists them",
-        )
-    found = books.intents.starting_with(text, limit=2)
-    if not found:
-        raise InvalidInputError(
-            "there is no such trade", subject=id_or_prefix, fix="`sniperforge trades` lists the ones there are"
-        )
-    if len(found) > 1:
-        raise InvalidInputError(
-            f"several trades begin so ({', '.join(one.id for one in found)}, ...)",
-            subject=id_or_prefix,
-            fix="Give more of the id",
-        )
-    return found[0]
+    return find_only(id_or_prefix, books.intents.starting_with, noun="trade", listed_by="sniperforge trades")
 
 
 def price(fill: Fill, input_decimals: int, output_decimals: int) -> tuple[Decimal, Decimal] | None:

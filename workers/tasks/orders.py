@@ -20,12 +20,19 @@ _log = structlog.get_logger(__name__)
 @forge_task(TaskName.CHECK_TRIGGERS)
 def check_triggers(worker: WorkerContext) -> None:
     """One look at the prices that open orders watch; what fires becomes a trade."""
+    if not worker.looking.acquire(blocking=False):
+        # On a small plan a look waits for its place in the request budget. Were every second's to wait beside it, no
+        # thread would be left for plans, health and signs of life.
+        _log.debug("not looked: the last look has not ended")
+        return
     try:
         result = worker.services.orders.monitor_orders()
     except RateLimitedError as error:
         # The plan bears fewer looks than beat asks for; `doctor` says how many.
         _log.debug("not looked", error=str(error))
         return
+    finally:
+        worker.looking.release()
     for intent in result.decided:
         _log.info("an order fired", intent_id=intent)
     for problem in result.left:

@@ -35,10 +35,10 @@ class World:
         return dict(self.waiting)
 
     def ring_trade(self, intent: IntentId) -> None:
-        raise NotImplementedError
+        raise AssertionError(intent)
 
     def ring_plan(self, plan: PlanId) -> None:
-        raise NotImplementedError
+        raise AssertionError(plan)
 
     def pass_seconds(self, seconds: float) -> str | None:
         """Look once a second; the first complaint."""

@@ -286,6 +286,17 @@ def test_one_leg_that_cannot_fire_now_keeps_no_other_from_firing(market: Market)
     assert len(result.left) == 1
 
 
+def test_one_leg_whose_trade_can_never_be_decided_keeps_no_other_from_firing(market: Market) -> None:
+    beyond = Amount(AmountKind.QUOTE, 2**62)  # of USDC, which is more base units of JUP than there are numbers for
+    market.manager.create_stop_loss(
+        **market.terms(trigger=Decimal("0.45"), amount=beyond, reduce_only=False, confirmations=1)
+    )
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    results = [market.look("0.44") for _ in range(3)]
+    assert sum(len(result.decided) for result in results) == 1
+    assert "amount" in results[-1].left[0]
+
+
 def test_a_jupiter_that_is_away_leaves_everything_for_the_next_look(market: Market) -> None:
     market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
     market.exchange.fail("prices", ExchangeUnavailableError("nobody answers", subject="/price/v3"))
