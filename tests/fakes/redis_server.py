@@ -17,6 +17,9 @@ from redis.retry import Retry
 
 PASSWORD = "a-password-of-tests"
 READY_WITHIN_S = 10.0
+ANSWERS_WITHIN_S = 10.0
+"""It may have been killed in mid-answer: a test that waits for ever says nothing."""
+
 
 
 class RedisServer:
@@ -57,7 +60,15 @@ class RedisServer:
     def client(self) -> redis.Redis:
         """A client of its own; the caller closes it."""
         at_once = Retry(NoBackoff(), 0)
-        return redis.Redis(host="127.0.0.1", port=self.port, password=PASSWORD, decode_responses=True, retry=at_once)
+        return redis.Redis(
+            host="127.0.0.1",
+            port=self.port,
+            password=PASSWORD,
+            decode_responses=True,
+            retry=at_once,
+            socket_timeout=ANSWERS_WITHIN_S,
+            socket_connect_timeout=ANSWERS_WITHIN_S,
+        )
 
     def flushall(self) -> None:
         """Wipe everything, as an operator's mistake would."""

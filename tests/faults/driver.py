@@ -39,7 +39,7 @@ from tests.faults.worker import WorkOrder
 from tests.faults.world import World, close, new_world
 
 SETTLE_WITHIN_S = 90.0
-HUNG_AFTER_S = 400.0
+HUNG_AFTER_S = 200.0
 HEIRS = 3
 _STOPPED_FOR_S = 1.0
 
