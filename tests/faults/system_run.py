@@ -141,7 +141,7 @@ class _Run:
         self._decide_meanwhile(range(begin_late))
         self._decide_meanwhile(self._plan.again)
         self._suffer()
-        problems = self._trouble.end()
+        problems = self._trouble.end(self._crew.tend)
         calm(self._stack.sandbox)
         self._crew.no_more_mishaps()
         self._decide_meanwhile(range(begin_late, self._plan.one_offs))

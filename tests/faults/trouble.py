@@ -29,6 +29,9 @@ from tests.faults.scenes import EXECUTE, SEND
 from tests.faults.world import World
 
 
+_LOOK_S = 0.05
+
+
 class Trouble:
     """Everything that goes wrong outside of the processes.
 
@@ -94,12 +97,23 @@ class Trouble:
         other.start()
         self._others.append(other)
 
-    def end(self) -> list[str]:
-        """Wait until all of it is over, and let trades go on. Returns what broke, which no misfortune should."""
+    def end(self, tend: Callable[[], None] = lambda: None) -> list[str]:
+        """Wait until all of it is over, and let trades go on. Returns what broke, which no misfortune should.
+
+        Args:
+            tend: Done meanwhile. Somebody must wake stopped programs: they may hold what is waited for.
+        """
+        ending = threading.Thread(target=self._end)
+        ending.start()
+        while ending.is_alive():
+            tend()
+            ending.join(_LOOK_S)
+        return self._failed
+
+    def _end(self) -> None:
         for other in self._others:
             other.join()
         self._mode(TradingMode.ACTIVE)
-        return self._failed
 
     def _black_out(self, seconds: float) -> None:
         """No transaction reaches the network for a while: those of that time may have to be proven dead."""
