@@ -28,7 +28,6 @@ from tests.faults.plan import Misfortune
 from tests.faults.scenes import EXECUTE, SEND
 from tests.faults.world import World
 
-
 _LOOK_S = 0.05
 
 
