@@ -21,7 +21,7 @@ from sniperforge.domain.money import WSOL_MINT, Address, Mint
 from sniperforge.domain.order import AmountKind, Leg, LegName, LegState, Order, OrderState
 from sniperforge.domain.risk import ProposedTrade
 from sniperforge.domain.trigger import WHOLE_BPS, Subject, TriggerState
-from sniperforge.errors import PriceUnavailableError, TokenError
+from sniperforge.errors import InvalidInputError, PriceUnavailableError, TokenError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Severity
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
@@ -38,6 +38,10 @@ GAP_BPS = 50
 
 POSTPONED_FOR = timedelta(seconds=10)
 """Between two tries of a leg that fired when nothing could be decided."""
+
+LOOKED_AGAIN_FOR = timedelta(seconds=10)
+"""So long every look tries a fired trigger whose trade needs a price that is missing. Then its leg is postponed as
+well: a look deals with so many fired triggers at most, and those must not be the same for ever."""
 
 KEPT_LAMPORTS = 10_000_000
 """Left for fee, tip and rent when a leg gives a share of the SOL: the executor says exactly how much only later."""
@@ -72,13 +76,14 @@ class Firing:
             The trade that was decided; None when none was: the leg goes on being watched, waits, or was out of reach.
 
         Raises:
-            PriceUnavailableError: A value that is needed is missing at this look; the trigger stays fired.
+            PriceUnavailableError: A value that is needed is missing since a moment ago; the trigger stays fired.
             RetryableError: The books, or what is asked about the tokens, cannot be reached; the same.
         """
         order_id, name, number = leg_of_trigger(view.trigger.id)
         with self._store.read() as books:
             order, leg = books.orders.get(order_id), books.orders.leg(order_id, LegName(name))
-        amounts, denied = self._asked(order, leg, values)
+        is_new = view.fired_at is not None and now - view.fired_at < LOOKED_AGAIN_FOR
+        amounts, denied = self._asked(order, leg, values, is_new=is_new)
         with self._store.write() as books:
             order = _locked(books, order)
             leg = books.orders.leg(order_id, LegName(name))
@@ -106,7 +111,7 @@ class Firing:
         """
         with self._store.read() as books:
             order = books.orders.get(leg.order_id)
-        amounts, denied = self._asked(order, leg, values)
+        amounts, denied = self._asked(order, leg, values, is_new=False)
         with self._store.write() as books:
             order = _locked(books, order)
             current = books.orders.leg(leg.order_id, leg.name)
@@ -115,13 +120,17 @@ class Firing:
             return self._decide(books, order, current, amounts, None, now, denied)
 
     def _asked(
-        self, order: Order | None, leg: Leg | None, values: Mapping[Subject, Decimal]
+        self, order: Order | None, leg: Leg | None, values: Mapping[Subject, Decimal], *, is_new: bool
     ) -> tuple[Amounts, str | None]:
         """What the network has to say before a transaction of the books begins: amounts, and why it must not fire."""
         if order is None or leg is None:
             return Amounts({}, {}), None
         try:
             return self._amounts(order, leg, values), None
+        except PriceUnavailableError as error:
+            if is_new:
+                raise
+            return Amounts({}, {}), str(error)
         except TokenError as error:
             return Amounts({}, {}), str(error)
 
@@ -157,7 +166,11 @@ class Firing:
             max_slippage_bps=cap_bps(leg),
             deadline=None if leg.deadline_s is None else timedelta(seconds=leg.deadline_s),
         )
-        check_request(request)
+        try:
+            check_request(request)
+        except InvalidInputError as error:
+            _postpone(books, order, leg, view, str(error), now)
+            return None
         suspend_siblings(books, leg, now)
         drop_triggers(books, order.id, [leg.name])
         intent, _ = write_decision(books, request, policy=self._policy, now=now)

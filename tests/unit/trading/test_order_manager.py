@@ -292,9 +292,25 @@ def test_one_leg_whose_trade_can_never_be_decided_keeps_no_other_from_firing(mar
         **market.terms(trigger=Decimal("0.45"), amount=beyond, reduce_only=False, confirmations=1)
     )
     market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
-    results = [market.look("0.44") for _ in range(3)]
-    assert sum(len(result.decided) for result in results) == 1
-    assert "amount" in results[-1].left[0]
+    assert len(market.decided("0.44", "0.44", "0.44")) == 1
+    assert "amount" in market.events("order.postponed")[0].message
+
+
+def test_what_cannot_fire_for_long_makes_room_for_what_fired_later(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sniperforge.trading.order_manager.AT_ONCE", 1)
+    market.manager.create_stop_loss(
+        **market.terms(trigger=Decimal("0.45"), amount=Amount(AmountKind.QUOTE, 44_000_000), confirmations=1)
+    )
+    del market.exchange.usd[USDC]
+    assert market.decided("0.44") == []
+    later = Amount(AmountKind.BASE, 1_000_000)
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), amount=later, confirmations=1, force=True))
+    assert len(market.decided(*["0.44"] * 14)) == 1
+    assert "no price" in market.events("order.postponed")[0].message
+    market.exchange.usd[USDC] = Decimal(1)
+    assert len(market.decided(*["0.44"] * 12)) == 1
 
 
 def test_a_jupiter_that_is_away_leaves_everything_for_the_next_look(market: Market) -> None:
