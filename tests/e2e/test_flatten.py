@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
-from tests.fakes.user_home import Home, fund, make_home, one_line
+from tests.fakes.user_home import Home, one_line
 
 pytestmark = pytest.mark.system
 
 BUY = ("trade", "--from", "USDC", "--inline")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    home = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(home, slot_ms=20, rate_limits=False, crowd=20, scenario="flat") as running:
-        yield running
-
-
-@pytest.fixture
-def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
-    made = make_home(sandbox, tmp_path)
-    fund(sandbox, made)
-    return made
 
 
 def positions(home: Home) -> dict[str, int]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.home_books import books_of
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.stores import Database
 from tests.fakes.user_home import Home, fund, make_home, one_line
 from tests.faults.chain_truth import ChainTruth
@@ -20,20 +19,6 @@ pytestmark = pytest.mark.system
 BUY = ("trade", "--from", "USDC", "--to", "SOL", "--inline")
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "networks.md").read_text(encoding="utf-8")
 BANNER = "PAPER: live quotes, books of their own; nothing is signed or sent\n"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    home = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(home, slot_ms=40, rate_limits=False, crowd=20, scenario="flat") as running:
-        yield running
-
-
-@pytest.fixture
-def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
-    made = make_home(sandbox, tmp_path)
-    fund(sandbox, made)
-    return made
 
 
 def paper_home(sandbox: RunningSandbox, folder: Path) -> Home:

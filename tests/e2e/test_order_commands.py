@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 
 from tests.fakes.home_books import read_books
 from tests.fakes.queue_stack import wait_for
-from tests.fakes.redis_server import RedisServer, running_redis
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.redis_server import RedisServer
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home
 from tests.fakes.working_home import working
@@ -19,36 +18,6 @@ from tests.fakes.working_home import working
 pytestmark = pytest.mark.system
 
 STOP = ("order-create", "--type", "stop-loss", "--token", "SOL", "--trigger", "140")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(
-        tmp_path_factory.mktemp("sandbox"), slot_ms=40, rate_limits=False, crowd=20, scenario="flat"
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
-    """Funded, and nothing runs on it."""
-    made = make_home(sandbox, tmp_path)
-    fund(sandbox, made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def shared_home(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """For tests after which nothing has changed."""
-    made = make_home(sandbox, tmp_path_factory.mktemp("shared"))
-    fund(sandbox, made)
-    return made
 
 
 def written(home: Home, question: str = "SELECT id FROM orders") -> list[str]:

@@ -19,7 +19,7 @@ import pytest
 from sniperforge.sandbox.tokens import PEPE2_IMPOSTOR
 from tests.fakes.home_books import kept_in
 from tests.fakes.queue_stack import wait_for
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.stores import Database
 from tests.fakes.terminal import run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home
@@ -28,13 +28,6 @@ pytestmark = pytest.mark.system
 
 FIRES_WITHIN_S = 90.0
 USUAL = "0.42"
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    home = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(home, slot_ms=40, rate_limits=False, crowd=20, scenario="flat") as running:
-        yield running
 
 
 def funded(sandbox: RunningSandbox, folder: Path, **settings: str) -> Home:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.redis_server import RedisServer, running_redis
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.redis_server import RedisServer
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.terminal import sniperforge
 from tests.fakes.user_home import Home, fund, make_home, one_line
 from tests.fakes.working_home import working
@@ -22,19 +22,6 @@ from tests.fakes.working_home import working
 pytestmark = pytest.mark.system
 
 BUY = ("trade", "--from", "USDC", "--to", "SOL")
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    home = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(home, slot_ms=40, rate_limits=False, crowd=20, scenario="flat") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

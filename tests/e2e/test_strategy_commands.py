@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pytest
 
 from tests.fakes.home_books import read_books
 from tests.fakes.queue_stack import wait_for
-from tests.fakes.redis_server import RedisServer, running_redis
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.redis_server import RedisServer
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.terminal import Outcome, run_at_terminal, sniperforge
 from tests.fakes.user_home import Home, fund, make_home
 from tests.fakes.working_home import working
@@ -28,36 +27,6 @@ SETTINGS: dict[str, Any] = {
     "amount_per_order": "5",
     "schedule": {"interval_s": 3_600},
 }
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    with running_sandbox(
-        tmp_path_factory.mktemp("sandbox"), slot_ms=40, rate_limits=False, crowd=20, scenario="flat"
-    ) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with running_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
-    """Funded, and nothing runs on it."""
-    made = make_home(sandbox, tmp_path)
-    fund(sandbox, made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def shared_home(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """For tests after which nothing has changed."""
-    made = make_home(sandbox, tmp_path_factory.mktemp("shared"))
-    fund(sandbox, made)
-    return made
 
 
 def write(folder: Path, /, file: str = "plan.json", **changes: Any) -> Path:

@@ -3,44 +3,21 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from tests.fakes.home_books import change_books
-from tests.fakes.sandbox_process import RunningSandbox, running_sandbox
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
-from tests.fakes.user_home import Home, fund, make_home, one_line
+from tests.fakes.user_home import Home, make_home, one_line
 
 pytestmark = [pytest.mark.slow, pytest.mark.system]
 
 FEE2 = "J3wdetjgWGDCTPn9Vb13c8qsLFuw3AbZd3kqPvULb5tR"
 BUY = ("trade", "--from", "USDC", "--to", "SOL", "--inline")
 SELL = ("trade", "--from", "SOL", "--to", "USDC", "--inline")
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSandbox]:
-    home = tmp_path_factory.mktemp("sandbox")
-    with running_sandbox(home, slot_ms=40, rate_limits=False, crowd=20, scenario="flat") as running:
-        yield running
-
-
-@pytest.fixture
-def home(sandbox: RunningSandbox, tmp_path: Path) -> Home:
-    made = make_home(sandbox, tmp_path)
-    fund(sandbox, made)
-    return made
-
-
-@pytest.fixture(scope="module")
-def shared_home(sandbox: RunningSandbox, tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """For tests after which nothing has changed."""
-    made = make_home(sandbox, tmp_path_factory.mktemp("shared"))
-    fund(sandbox, made)
-    return made
 
 
 def test_a_trade_is_run_to_its_end_and_the_books_tell_of_it(home: Home) -> None:
