@@ -20,7 +20,7 @@ STOPPED_S = (1.0, 2.5)
 
 DRAINED_WITHIN_S = 20.0
 _RESTART_AFTER_S = 0.1
-_ENDS_OF_WORKERS = ("cannot start", "Unrecoverable error: JSONDecodeError")
+_ENDS_OF_WORKERS = ("cannot start", "json.decoder.JSONDecodeError")
 
 
 class SystemCrew:
