@@ -185,23 +185,45 @@ class TokenDirectory:
         """Tokens by symbol (case does not matter) or mint, in the order asked; all mints in one search.
 
         Raises:
-            TokenError: Unknown, not on chain, not as listed, or a symbol that several mints carry (the candidates are
-                listed, with mint, name, whether verified, and liquidity; `details["candidates"]` has the mints).
+            TokenError: The first of those that `resolve_each` answers.
+            RetryableError: Jupiter or the chain cannot be asked now.
+        """
+        found = []
+        for answer in self.resolve_each(tokens, lane=lane):
+            if isinstance(answer, TokenError):
+                raise answer
+            found.append(answer)
+        return tuple(found)
+
+    def resolve_each(
+        self, tokens: Sequence[str], *, lane: Lane = Lane.MONITORING
+    ) -> tuple[ResolvedToken | TokenError, ...]:
+        """The same, with what is wrong about a name in the place of its token, so that all of it can be said at once.
+
+        A name's error tells that it is unknown, not on chain, not as listed, or a symbol that several mints carry (the
+        candidates are listed, with mint, name, whether verified, and liquidity; `details["candidates"]` has the mints).
+
+        Raises:
             RetryableError: Jupiter or the chain cannot be asked now.
         """
         asked = [token.strip() for token in tokens]
         mints = {token: mint for token in asked if (mint := self._as_mint(token)) is not None}
         listed = self._listed([mint for mint in mints.values() if self._recall(mint) is None], lane)
-        found = []
-        for token in asked:
-            mint = mints.get(token)
-            kept = self._recall(mint or token.casefold())
-            if kept is None:
-                listing = self._by_mint(mint, listed) if mint else self._by_symbol(token, lane)
-                kept = self._checked(listing)
-                self._keep(token.casefold() if mint is None else mint, kept)
-            found.append(kept)
-        return tuple(found)
+        return tuple(self._answer(token, mints.get(token), listed, lane) for token in asked)
+
+    def _answer(
+        self, token: str, mint: Mint | None, listed: Mapping[Mint, TokenListing], lane: Lane
+    ) -> ResolvedToken | TokenError:
+        key = token.casefold() if mint is None else mint
+        found = self._recall(key)
+        if found is None:
+            try:
+                listing = self._by_symbol(token, lane) if mint is None else self._by_mint(mint, listed)
+                found = self._checked(listing)
+            except TokenError as error:
+                return error
+            self._keep(key, found)
+        return found
 
     def _as_mint(self, token: str) -> Mint | None:
         pinned = self._well_known.get(token.upper())

@@ -247,6 +247,24 @@ def test_mints_are_looked_up_in_one_search_and_kept_for_a_while() -> None:
     assert scene.searches[1:] == [USDC_MINT]
 
 
+def test_what_is_wrong_about_each_of_several_names_is_told_at_once() -> None:
+    scene = Scene()
+    scene.add(replace(LISTING, mint=TWIN, symbol="GHOST"), None)
+
+    misspelt, gem, unknown, ghost = scene.directory.resolve_each(["GEMM", "gem", OTHER_TWIN, "GHOST"])
+
+    assert not isinstance(gem, TokenError)
+    assert gem.mint == GEM
+    assert "GEMM: Jupiter lists no token with this symbol" in str(misspelt)
+    assert f"{OTHER_TWIN}: Jupiter lists no token with this mint" in str(unknown)
+    assert "there is no such mint on chain" in str(ghost)
+
+
+def test_who_asks_for_tokens_only_gets_the_first_of_several_errors() -> None:
+    with pytest.raises(TokenError, match="NOPE"):
+        Scene().directory.resolve_all(["GEM", "NOPE", "NEITHER"])
+
+
 def test_a_refusal_is_not_kept() -> None:
     scene = Scene()
     with pytest.raises(TokenError):
