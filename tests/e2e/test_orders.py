@@ -4,9 +4,7 @@ one that is started again after the market moved.
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +15,7 @@ from typing import Any
 import pytest
 
 from sniperforge.sandbox.tokens import PEPE2_IMPOSTOR
-from tests.fakes.home_books import kept_in
+from tests.fakes.home_books import kept_in, read_books
 from tests.fakes.queue_stack import wait_for
 from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.stores import Database
@@ -80,12 +78,7 @@ def order(home: Home, order_id: str) -> dict[str, Any]:
 
 def open_orders(home: Home) -> int:
     """How many the books hold, read past the command line, which takes a second to start."""
-    path = Path(home.environment["SNIPERFORGE_HOME"]) / "books.db"
-    if not path.exists():
-        return 0
-    with contextlib.closing(sqlite3.connect(path)) as books:
-        count: int = books.execute("SELECT count(*) FROM orders WHERE state = 'open'").fetchone()[0]
-        return count
+    return len(read_books(home.environment, "SELECT id FROM orders WHERE state = 'open'", of="orders"))
 
 
 def until_filled(home: Home, order_id: str) -> dict[str, Any]:
@@ -225,6 +218,7 @@ def test_an_order_is_shown_and_asked_about_before_it_is_written(idle: Home) -> N
     assert yes.status == 0, yes.text
     assert "nothing runs on this home now" in yes.text
     (placed,) = idle.json("order-list")
+    assert open_orders(idle) == 1
     refused = idle.run("order-edit", placed["id"], "--trigger", "130")
     assert refused.status == 1
     assert "nobody is there to ask; nothing was written" in refused.text
