@@ -22,6 +22,7 @@ from sniperforge.sandbox.chain import NodeView
 from sniperforge.sandbox.context import SandboxContext
 from sniperforge.sandbox.faucet import Faucet
 from sniperforge.sandbox.faults import FaultRule, problems_of
+from sniperforge.sandbox.scenarios import SCENARIOS
 from sniperforge.sandbox.status import nodes_json, status_of
 from sniperforge.sandbox.tokens import TokenSpec, token_account_address
 
@@ -191,6 +192,15 @@ def _price(context: SandboxContext, fields: Fields) -> dict[str, Any]:
     return {"symbol": token.symbol, "mint": str(token.mint), "usd": float(usd)}
 
 
+def _scenario(context: SandboxContext, fields: Fields) -> dict[str, Any]:
+    name: Any = fields.take("scenario", str, f"one of {', '.join(SCENARIOS)}", required=True)
+    if name is not None and name not in SCENARIOS:
+        fields.problems.append(f"scenario: there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
+    fields.finish("scenario")
+    context.market.follow(name)
+    return {"scenario": name}
+
+
 def _pause(context: SandboxContext, fields: Fields) -> dict[str, Any]:
     paused = fields.take("paused", bool, "true or false", required=True)
     fields.finish("pause")
@@ -304,6 +314,7 @@ _ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/status", _status),
     ("POST", "/fund", _fund),
     ("POST", "/price", _price),
+    ("POST", "/scenario", _scenario),
     ("POST", "/pause", _pause),
     ("POST", "/clock", _clock),
     ("POST", "/jupiter", _jupiter),

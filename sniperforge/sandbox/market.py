@@ -102,6 +102,7 @@ class Market:
         self.speed = Fraction(config.speed)
         """Market seconds per second of chain time, now."""
         self._path = config.path()
+        self._seed = config.seed
         self._account = RecordAccount(chain, config.seed)
         left_off = self._account.read()
         start_usd = {mint: token.start_usd for mint, token in world.tokens.items()}
@@ -192,6 +193,15 @@ class Market:
             )
         self.speed = speed
 
+    def follow(self, scenario: ScenarioName) -> None:
+        """Let this scenario begin now, from the present prices, whatever was followed before.
+
+        A restart knows only the scenario that it is told: it goes on from the prices, with that one.
+        """
+        self._path = ScenarioPath(scenario, self._seed)
+        self._record = self._begun_from(self._prices)
+        self._move(seconds=0)
+
     def close(self) -> None:
         """Stop listening to the chain."""
         self._forget()
@@ -201,11 +211,13 @@ class Market:
         """Go on where the market was; another scenario begins now, from the prices the last one left."""
         if record is None:
             return MarketRecord(path=self._path.name)
-        if record.path == self._path.name:
-            return record
+        return record if record.path == self._path.name else self._begun_from(record.usd)
+
+    def _begun_from(self, prices: Mapping[Pubkey, Fraction]) -> MarketRecord:
+        """The path's beginning, a scenario's at these prices; a file has its own."""
         fresh = MarketRecord(path=self._path.name)
         if isinstance(self._path, ScenarioPath):
-            for mint, usd in record.usd.items():
+            for mint, usd in prices.items():
                 fresh.start_from(mint, usd / self._path.usd(self._world.tokens[mint], 0))
         return fresh
 

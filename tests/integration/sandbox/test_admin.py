@@ -148,6 +148,20 @@ def test_a_price_jumps_and_the_jupiter_api_says_so(sandbox: RunningSandbox) -> N
     sandbox.ask("POST", "/price", token=str(SOL), usd=before)
 
 
+def test_a_crash_that_is_begun_at_run_time_goes_on_by_itself(sandbox: RunningSandbox) -> None:
+    def sol_usd() -> float:
+        return float(sandbox.ask("GET", "/status")["sol_usd"])
+
+    before = sol_usd()
+    assert sandbox.ask("POST", "/scenario", scenario="crash") == {"scenario": "crash"}
+    sandbox.ask("POST", "/clock", market_speed=86_400)
+    while sol_usd() > before * 0.8:
+        time.sleep(0.02)
+    sandbox.ask("POST", "/clock", market_speed=1)
+    sandbox.ask("POST", "/scenario", scenario="calm")
+    sandbox.ask("POST", "/price", token="SOL", usd=before)
+
+
 def test_a_paused_chain_closes_no_slot_and_a_resumed_one_does(sandbox: RunningSandbox) -> None:
     def slot() -> int:
         return int(sandbox.ask("GET", "/status")["slot"])
@@ -235,6 +249,8 @@ def test_faults_are_added_listed_and_cleared(sandbox: RunningSandbox) -> None:
         ("/fund", {"wallet": NOBODY, "token": "PEPE2", "amount": 1}, [str(PEPE2)]),
         ("/price", {"token": "SOL", "usd": "-1"}, ["cannot express"]),
         ("/price", {"token": "SOL", "usd": "nan"}, ["not a price"]),
+        ("/scenario", {"speed": 1}, ["scenario: missing", "speed: there is no such field"]),
+        ("/scenario", {"scenario": "boom"}, ["there are calm, volatile, crash, moon, flat"]),
         ("/pause", {"paused": "yes"}, ["paused: 'yes' is not true or false"]),
         ("/clock", {"slot_ms": 4}, ["5 to 60000"]),
         ("/clock", {"slot_ms": True}, ["slot_ms"]),

@@ -298,6 +298,36 @@ def test_another_scenario_begins_now_from_the_present_prices(market_chain: Marke
     assert 0.38 <= sol_after / sol_before <= 0.42
 
 
+def test_a_scenario_begun_at_run_time_goes_on_from_the_present_prices_pools_and_all(market_chain: MarketChain) -> None:
+    market = market_chain.market(scenario="calm", speed=86_400.0)
+    market_chain.run(market, 3)
+    market.set_price(JUP, Fraction("0.45"))
+    before = {mint: market.usd(mint) for mint in market_chain.world.tokens}
+    market.follow("crash")
+    assert {mint: market.usd(mint) for mint in before} == before
+    market_chain.run(market, 4)
+    sol_before, sol_after, jup_after = before[SOL], market.usd(SOL), market.usd(JUP)
+    assert sol_before is not None
+    assert sol_after is not None
+    assert jup_after is not None
+    assert 0.38 <= sol_after / sol_before <= 0.42
+    assert jup_after < Fraction("0.3")
+    raw_sol, raw_usdc = market.reserves()[pool_of(market_chain, "Raydium", SOL, USDC).address]
+    assert raw_usdc * 1_000 / Fraction(raw_sol) == pytest.approx(float(sol_after), rel=1e-2)
+
+
+def test_a_scenario_that_is_in_force_can_begin_again(market_chain: MarketChain) -> None:
+    market = market_chain.market(scenario="crash", speed=86_400.0)
+    market_chain.run(market, 4)
+    low = market.usd(SOL)
+    market.follow("crash")
+    market_chain.run(market, 4)
+    lower = market.usd(SOL)
+    assert low is not None
+    assert lower is not None
+    assert 0.38 <= lower / low <= 0.42
+
+
 def test_a_file_sets_prices_from_the_first_step_and_pools_follow_at_once(
     market_chain: MarketChain, tmp_path: Path
 ) -> None:
