@@ -30,7 +30,8 @@ def one_live_attempt(evidence: Evidence) -> Iterator[Violation]:
             invariant="I3",
             subject=f"intent {case.intent.id}",
             what=what,
-            fix="Halt the wallet (`sniperforge halt`): both may land. Prove all but one dead before it goes on",
+            fix='Halt the wallet (`sniperforge halt WALLET --reason "..."`): both may land. Prove all but one dead '
+            "before it goes on",
             evidence={attempt.signature: attempt.state.value for attempt in case.attempts},
         )
 
@@ -58,7 +59,7 @@ def decided_once(evidence: Evidence) -> Iterator[Violation]:
                 invariant="I6",
                 subject=occurrence,
                 what=f"it was decided {len(ids)} times: {', '.join(ids)}",
-                fix="Cancel all but one that has not landed (`sniperforge halt` first)",
+                fix='Cancel all but one that has not landed (`sniperforge halt --reason "..."` first)',
                 evidence=dict.fromkeys(ids, occurrence),
             )
     for case in evidence.books.cases:

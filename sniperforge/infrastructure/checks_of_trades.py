@@ -22,7 +22,7 @@ from sniperforge.infrastructure.evidence import Evidence
 from sniperforge.infrastructure.invariant_report import Violation
 from sniperforge.ports.records import Attribution, LedgerKind
 
-_HALT = "Halt the wallet (`sniperforge halt`)"
+_HALT = 'Halt the wallet (`sniperforge halt WALLET --reason "..."`)'
 _LOOK = "Look at `sniperforge trade-show {id}` and at the transaction on the chain"
 
 

@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperGroup
 
 from sniperforge.cli.main import app
+from sniperforge.config import load_settings
+from sniperforge.embedded.stack_services import workers_of
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -19,6 +21,7 @@ DOCUMENTS = [path for path in WRITTEN if path.name not in ("API_REFERENCE_FULL.m
 _CODE = re.compile(r"```[a-z]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 _COMMAND = re.compile(r"(?:^|\$ |\s)sniperforge ([a-z][a-z-]*)((?:[^\n#|;&`]|\\\n)*)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HALT = re.compile(r"\b(?:sniperforge|cli) halt\b[^`\n]*")
 _FILE = re.compile(r"`((?:sniperforge|workers|tests|configs|docs|benchmarks)/[A-Za-z0-9_./-]*)`")
 
 
@@ -55,6 +58,25 @@ def test_every_link_and_file_of_a_document_exists(document: Path) -> None:
     missing = [link for link in links if link and not (document.parent / link).exists()]
     missing += [file for file in _FILE.findall(text) if not (ROOT / file).exists()]
     assert missing == []
+
+
+def test_every_halt_that_a_document_or_a_hint_names_has_the_reason_without_which_it_is_refused() -> None:
+    code = [path for folder in ("sniperforge", "workers") for path in sorted((ROOT / folder).rglob("*.py"))]
+    named = {path: _HALT.findall(path.read_text(encoding="utf-8")) for path in (*DOCUMENTS, *code)}
+    assert {names(path) for path, found in named.items() if found} >= {
+        "docs/guides/cluster.md",
+        "docs/guides/operating.md",
+        "sniperforge/infrastructure/checks_of_states.py",
+        "sniperforge/infrastructure/checks_of_trades.py",
+        "workers/tasks/health.py",
+    }
+    assert [f"{names(path)}: {one}" for path, found in named.items() for one in found if "--reason" not in one] == []
+
+
+def test_the_guide_tells_how_many_workers_flower_shows(tmp_path: Path) -> None:
+    guide = (ROOT / "docs" / "guides" / "operating.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"\*Workers\*: `trade_workers` and one more \((\d+) by default\) must be online", guide)
+    assert int(told) == len(workers_of(load_settings(home=tmp_path)))
 
 
 def test_a_command_and_an_option_that_do_not_exist_would_be_found() -> None:

@@ -38,7 +38,7 @@ def check_invariants(worker: WorkerContext) -> None:
         found += [str(violation) for violation in report.violations]
         for alert in report.alerts:
             _log.warning(str(alert))
-    _refuse(found, "an invariant is broken", "Run `sniperforge halt`, then `sniperforge invariants`")
+    _refuse(found, "an invariant is broken", 'Run `sniperforge halt --reason "..."`, then `sniperforge invariants`')
 
 
 @forge_task(TaskName.SING_CANARY, takes=QUEUE_NAME)

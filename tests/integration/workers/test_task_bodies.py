@@ -49,7 +49,7 @@ def test_books_that_lie_fail_the_check_of_the_invariants(stack: QueueStack, cont
         connection.execute(text(f"UPDATE ledger_entries SET delta_raw = delta_raw - 7 WHERE rowid = {first}"))  # noqa: S608
         connection.commit()
     try:
-        with pytest.raises(TerminalError, match=r"an invariant is broken: I5 .*Run `sniperforge halt`"):
+        with pytest.raises(TerminalError, match=r"an invariant is broken: I5 .*Run `sniperforge halt --reason "):
             check_invariants(context)
         with pytest.raises(TerminalError, match=r"books and chain differ: .*Run `sniperforge reconcile`"):
             reconcile_wallets(context)
