@@ -316,19 +316,28 @@ def settle(
 
 
 def cancel(trade_id: Annotated[str, typer.Argument(help="Id of the trade, or its beginning.")]) -> None:
-    """Ask for a trade to end. What is signed is settled first: it may still land."""
+    """Ask for a trade to end. What is signed is settled first: it may still land. A parked one ends at once."""
     from sniperforge.cli.trades import summary_line
+    from sniperforge.domain.ids import order_of_key
+    from sniperforge.domain.intent import TERMINAL_INTENT_STATES, IntentState
     from sniperforge.trading.trade_report import find_intent, read_report
 
     services = open_services()
     with services.store.read() as books:
-        intent = find_intent(books, trade_id).id
+        before = find_intent(books, trade_id)
+    if before.state is IntentState.FILLED or before.state in TERMINAL_INTENT_STATES:
+        raise InvalidInputError(
+            f"it is {before.state.value} already", subject=f"trade {before.id}", fix="Nothing is left to cancel"
+        )
     executor = services.executor(owner=this_process())
-    executor.cancel(intent)
-    executor.advance(intent)
-    report = read_report(services.store, intent)
+    executor.cancel(before.id)
+    executor.advance(before.id)
+    report = read_report(services.store, before.id)
     typer.echo(summary_line(report.intent))
     typer.echo(f"next: {report.next_action}")
+    order = order_of_key(report.intent.key)
+    if order is not None and report.intent.state is IntentState.CANCELLED:
+        typer.echo(f"its order {order[0]} ended with it, and nothing of it fires again; make it anew if it is wanted")
 
 
 def _exit_by(intent: TradeIntent) -> None:

@@ -70,9 +70,8 @@ INTENT_TRANSITIONS: Mapping[tuple[IntentState, IntentState], str] = MappingProxy
         (IntentState.FILLED, IntentState.PENDING): "a fork took the fill back and the attempt is proven dead",
         (IntentState.FAILED, IntentState.FILLED): "LOUD: an attempt proven dead landed after all",
         (IntentState.CANCELLED, IntentState.FILLED): "LOUD: an attempt proven dead landed after all",
-        (IntentState.PARKED, IntentState.PENDING): "a person says it is still wanted",
-        (IntentState.PARKED, IntentState.CANCELLED): "a person says it is not wanted",
-        (IntentState.PARKED, IntentState.FILLED): "its transaction was attributed to it",
+        (IntentState.PARKED, IntentState.CANCELLED): "a person ended it, knowing now whether it had happened",
+        (IntentState.PARKED, IntentState.FILLED): "LOUD: an attempt proven dead landed after all",
     }
 )
 

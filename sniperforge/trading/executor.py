@@ -24,7 +24,7 @@ class Executor(Protocol):
         ...
 
     def cancel(self, intent: IntentId) -> TradeIntent:
-        """Ask for a trade to end. What may still land is settled first."""
+        """Ask for a trade to end. What may still land is settled first; one that is PARKED ends at once."""
         ...
 
     def run(self, intent: IntentId, *, until: Until = Until.SETTLED) -> TradeIntent:

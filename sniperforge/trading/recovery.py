@@ -120,7 +120,8 @@ class Recovery:
                 elif books.known_transactions.in_attribution(intent.wallet, Attribution.FOREIGN):
                     told = (
                         "these books are older than what happened, and a transaction of its wallet that they do not "
-                        "know may be this trade. Look at `sniperforge reconcile`, then cancel it or decide it again"
+                        "know may be this trade. Look at `sniperforge reconcile`, then cancel it: that only "
+                        "keeps it from being decided again"
                     )
                     books.intents.change(
                         intent, at=now, state=IntentState.PARKED, epoch=epoch, reason_code="older_books", reason=told

@@ -157,14 +157,22 @@ class TradeExecutor:
         return intent
 
     def cancel(self, intent: IntentId) -> TradeIntent:
-        """Ask for a trade to end. One whose transaction is signed is settled first: it may still land."""
+        """Ask for a trade to end. One whose transaction is signed is settled first: it may still land.
+
+        A PARKED trade ends here and now, and its order with it: nothing decides either again by itself. It has no live
+        attempt: recovery parks only what has none in the books, after whatever the books forgot had landed or died.
+        What did land stays as recovery booked it, as somebody else's; to cancel undoes nothing.
+        """
         with self._store.write() as books:
             found = _locked(books, intent)
-            if found.state not in (IntentState.PENDING, IntentState.EXECUTING) or found.cancel_requested_at is not None:
+            if found.state not in (IntentState.PENDING, IntentState.EXECUTING, IntentState.PARKED):
                 return found
             now = self._clock.now()
-            _tell(books, found, "intent.cancel_requested", "cancellation asked for", now)
-            return books.intents.change(found, at=now, cancel_requested_at=now)
+            if found.cancel_requested_at is None:
+                _tell(books, found, "intent.cancel_requested", "cancellation asked for", now)
+                found = books.intents.change(found, at=now, cancel_requested_at=now)
+            ended = self._ended(books, found, now) if found.state is IntentState.PARKED else None
+            return ended or found
 
     # ---- carrying on
 

@@ -91,7 +91,10 @@ class TradeReport:
             case IntentState.PENDING | IntentState.EXECUTING:
                 return f"{carry_on}; `sniperforge cancel {intent.id}` ends it"
             case IntentState.PARKED:
-                return "a person decides whether it is still wanted; see the guide on restoring"
+                return (
+                    f"a person decides: it may have happened already, and `sniperforge cancel {intent.id}` keeps it "
+                    "from being decided again (docs/runbooks/books-restored.md)"
+                )
             case _:
                 return "nothing was swapped; decide it again if it is still wanted"
 

@@ -35,7 +35,7 @@ INTENT_CHANGES = """
 pending->executing pending->cancelled pending->failed pending->parked
 executing->pending executing->filled executing->failed executing->cancelled executing->parked
 filled->executing filled->pending failed->filled cancelled->filled
-parked->pending parked->cancelled parked->filled
+parked->cancelled parked->filled
 """
 ATTEMPT_CHANGES = """
 signed->sent signed->confirmed signed->finalized signed->reverted signed->expired

@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 
+from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import AttemptState, IntentState, TradeIntent
-from sniperforge.errors import NodeBehindError, RetryableError
+from sniperforge.domain.order import LegState, OrderState
+from sniperforge.errors import ConflictError, NodeBehindError, RetryableError
 from sniperforge.ports.records import TradingMode
 from sniperforge.trading.recovery import Recovery, RecoveryReport
+from tests.fakes.order_world import OrderWorld
 from tests.fakes.records import an_attempt, an_intent
+from tests.fakes.trading_world import TradingWorld
 from tests.fakes.wallet_world import WalletWorld
 
 
@@ -77,7 +81,7 @@ def test_older_books_park_what_an_unknown_transaction_may_have_been(world: Walle
     intent = the_intent(world)
     assert report.parked == (intent.id,)
     assert (intent.state, intent.epoch) == (IntentState.PARKED, 2)
-    assert "cancel it or decide it again" in str(intent.reason)
+    assert "cancel it: that only keeps it from being decided again" in str(intent.reason)
 
 
 def test_older_books_read_the_history_from_the_opening_and_not_from_where_they_stood(world: WalletWorld) -> None:
@@ -129,3 +133,60 @@ def test_older_books_leave_what_was_decided_since_alone(world: WalletWorld) -> N
     report = made.finish()
     assert report.carried_on == (the_intent(world).id,)
     assert made.finish() == RecoveryReport(parked=(), carried_on=(), in_flight=())
+
+
+# ---- what a person does about a parked trade
+
+
+def parked(world: TradingWorld, intent: IntentId) -> IntentId:
+    """As recovery leaves a trade that may have happened already."""
+    with world.store.books.write() as books:
+        found = books.intents.lock(intent)
+        assert found is not None
+        books.intents.change(found, at=world.clock.now(), state=IntentState.PARKED, reason="older books")
+    return intent
+
+
+def test_a_parked_trade_that_is_cancelled_ends_at_once_and_nothing_is_signed_for_it() -> None:
+    world = TradingWorld()
+    intent = parked(world, world.decide())
+    world.finish(intent)
+    assert world.intent(intent).state is IntentState.PARKED
+
+    ended = world.executor().cancel(intent)
+
+    assert (ended.state, ended.reason_code) == (IntentState.CANCELLED, "cancelled")
+    assert world.finish(intent).state is IntentState.CANCELLED
+    assert world.attempts() == ()
+    assert [event.intent_id for event in world.events("intent.cancelled")] == [intent]
+
+
+def test_a_parked_trade_whose_end_was_asked_for_before_ends_all_the_same() -> None:
+    world = TradingWorld()
+    intent = world.decide()
+    world.executor().cancel(intent)
+    assert world.executor().cancel(parked(world, intent)).state is IntentState.CANCELLED
+
+
+def test_a_parked_trade_with_a_live_transaction_would_not_end() -> None:
+    world = TradingWorld()
+    intent = world.signed().intent_id
+    with pytest.raises(ConflictError, match="live attempt"):
+        world.executor().cancel(parked(world, intent))
+    assert world.intent(intent).state is IntentState.PARKED
+
+
+def test_an_order_whose_parked_trade_is_cancelled_ends_and_never_fires_again() -> None:
+    world = OrderWorld()
+    order = world.pair()
+    (intent,) = world.price("0.39")
+    world.executor().cancel(parked(world, intent))
+
+    world.pass_time(hours=1)
+    assert world.price("0.38") + world.price("0.75") + world.fire_again() == []
+    with world.store.books.read() as books:
+        ended, legs = books.orders.get(order), books.orders.legs(order)
+        assert books.triggers.of_order(order) == ()
+    assert ended is not None
+    assert ended.state is OrderState.CANCELLED
+    assert {leg.state for leg in legs} == {LegState.CANCELLED}

@@ -113,7 +113,7 @@ def test_a_fill_that_a_fork_took_back_is_none(store: Store) -> None:
         (an_intent(), [], "sniperforge cancel"),
         (an_intent(cancel_requested_at=START), [], "to its cancellation"),
         (an_intent(state=IntentState.FILLED), [AttemptState.CONFIRMED], "until its fill is final"),
-        (an_intent(state=IntentState.PARKED), [], "a person decides"),
+        (an_intent(state=IntentState.PARKED), [], "sniperforge cancel"),
         (an_intent(state=IntentState.FAILED), [AttemptState.EXPIRED], "decide it again"),
         (an_intent(state=IntentState.CANCELLED), [], "decide it again"),
     ],
