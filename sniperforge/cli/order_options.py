@@ -27,10 +27,11 @@ _OPTIONS = {
 _SAME = {"quote_amount": "amount"}
 """Options that give a field of another name."""
 
+_TOO_MANY_DIGITS = 9
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-_DURATION = re.compile(r"(\d+)\s*([smhd])")
+_DURATION = re.compile(r"(\d{1,18})\s*([smhd])")
 _CONDITION = re.compile(
-    r"(?P<token>[^\s/]+)(?:\s*/\s*(?P<per>[^\s/]+))?(?:\s+change\s+over\s+(?P<over>\d+\s*[smhd]))?"
+    r"(?P<token>[^\s/]+)(?:\s*/\s*(?P<per>[^\s/]+))?(?:\s+change\s+over\s+(?P<over>\d{1,18}\s*[smhd]))?"
     r"\s+(?P<side>above|below)\s+(?P<level>[+-]?[0-9.]+)\s*(?P<percent>%?)",
     re.IGNORECASE,
 )
@@ -135,7 +136,10 @@ def parse_base_amount(text: str, decimals: int) -> Amount:
     if typed == "all":
         return ALL
     if typed.endswith("%"):
-        hundredths = parse_decimal(typed.removesuffix("%")) * 100
+        percent = parse_decimal(typed.removesuffix("%"))
+        if percent.adjusted() >= _TOO_MANY_DIGITS:  # `int` would write all of them out
+            raise InvalidInputError(f"{text!r} is no share of a position")
+        hundredths = percent * 100
         if hundredths != int(hundredths):
             raise InvalidInputError(f"{text!r} is finer than a hundredth of a percent")
         return Amount(AmountKind.PERCENT, int(hundredths))
@@ -159,7 +163,12 @@ def parse_moment(text: str, now: datetime) -> datetime:
     """
     duration = _DURATION.fullmatch(text.strip())
     if duration is not None:
-        return now + timedelta(seconds=int(duration[1]) * _UNITS[duration[2]])
+        try:
+            return now + timedelta(seconds=int(duration[1]) * _UNITS[duration[2]])
+        except ArithmeticError:
+            raise InvalidInputError(
+                f"{text!r} is later than any date that can be written", fix="Leave it out for no such time"
+            ) from None
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

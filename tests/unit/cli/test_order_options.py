@@ -41,7 +41,9 @@ def test_an_amount_is_all_a_share_or_whole_tokens(text: str, amount: Amount) -> 
     assert parse_base_amount(text, 9) == amount
 
 
-@pytest.mark.parametrize("text", ["", "many", "0.001%", "%", "1.0000000001", "-1", "NaN%"])
+@pytest.mark.parametrize(
+    "text", ["", "many", "0.001%", "%", "1.0000000001", "-1", "NaN%", "1e9%", "1e999999%", "-1e999999%", "1e999999"]
+)
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         parse_base_amount(text, 9)
@@ -77,7 +79,13 @@ def test_a_time_has_a_zone_or_is_told_from_now(text: str, moment: datetime) -> N
     assert parse_moment(text, START) == moment
 
 
-@pytest.mark.parametrize("text", ["2027-01-31T09:00:00", "tomorrow", "12", "1.5h", ""])
+@pytest.mark.parametrize("text", ["5000000d", "999999999999999999d"])
+def test_a_time_so_far_away_that_no_date_tells_it_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError, match="later than any date"):
+        parse_moment(text, START)
+
+
+@pytest.mark.parametrize("text", ["2027-01-31T09:00:00", "tomorrow", "12", "1.5h", "", f"{'9' * 5_000}s"])
 def test_a_time_that_could_mean_several_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         parse_moment(text, START)
@@ -117,6 +125,7 @@ def test_a_condition_is_a_price_a_ratio_or_a_change(text: str, crossing: Crossin
         "above 150",
         "SOL above x",
         "SOL above 1.2.3",
+        f"SOL change over {'9' * 5_000}d above 5%",
     ],
 )
 def test_every_condition_that_has_no_such_form_is_told(text: str) -> None:
