@@ -1,4 +1,7 @@
-"""Amounts as people read them. Names and decimals are asked of Jupiter and the chain; without them amounts stay raw."""
+"""Amounts as people read them. Names and decimals are asked of Jupiter and the chain; without them amounts stay raw.
+
+A name is only shown, so no answer of Jupiter's keeps a command from showing the rest.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Mint, format_units
-from sniperforge.errors import RetryableError, TokenError
+from sniperforge.errors import SniperForgeError, TokenError
 
 if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
@@ -52,7 +55,7 @@ def names_of(services: Services, mints: Iterable[Mint]) -> TokenNames:
     if wanted and services.settings.effective_jupiter_url is not None:
         try:
             known |= _asked(services, wanted)
-        except RetryableError as error:
+        except SniperForgeError as error:  # away, or it refuses the key: neither is about what is shown
             typer.echo(f"names of tokens are missing: {error}", err=True)
     return TokenNames(known)
 
