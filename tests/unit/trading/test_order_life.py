@@ -197,6 +197,31 @@ def test_a_cap_widens_no_farther_than_the_order_says(world: OrderWorld) -> None:
     assert caps == [300, 450, 500, 500]
 
 
+def failed_trades(world: OrderWorld, firings: int) -> list[tuple[int | None, timedelta]]:
+    """The cap of each trade of a stop, and how long after its failure the next one is decided."""
+    (intent,) = world.price("0.4")
+    found = []
+    for _ in range(firings):
+        world.pass_time(minutes=30)  # past its deadline
+        assert world.finish(intent).state is IntentState.FAILED
+        leg = world.legs()[LegName.MAIN]
+        assert leg.refire_at is not None
+        found.append((world.intent(intent).max_slippage_bps, leg.refire_at - leg.updated_at))
+        world.pass_time(minutes=2)
+        (intent,) = world.fire_again()
+    return found
+
+
+def test_a_cap_widens_by_half_of_the_first_one_after_each_trade_that_failed(world: OrderWorld) -> None:
+    world.stop(widen_to_bps=1_000)
+    assert [cap for cap, _ in failed_trades(world, 6)] == [300, 450, 600, 750, 900, 1_000]
+
+
+def test_the_pause_before_a_leg_fires_again_doubles_up_to_a_minute(world: OrderWorld) -> None:
+    world.stop()
+    assert [pause.total_seconds() for _, pause in failed_trades(world, 7)] == [2, 4, 8, 16, 32, 60, 60]
+
+
 @pytest.mark.parametrize(("effect", "cap_bps"), [(ExposureEffect.EXIT, 1_000), (ExposureEffect.ENTRY, 100)])
 def test_no_trade_is_decided_with_a_cap_beyond_the_widest(
     world: OrderWorld, effect: ExposureEffect, cap_bps: int
