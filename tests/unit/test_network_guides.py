@@ -11,6 +11,7 @@ import typer
 
 from sniperforge.cli.main import app
 from sniperforge.config import ENV_PREFIX, Settings, load_settings
+from sniperforge.domain.order import OrderKind
 from sniperforge.errors import ConfigError
 
 GUIDES = Path(__file__).parents[2] / "docs" / "guides"
@@ -85,6 +86,14 @@ def test_live_mode_on_mainnet_does_not_start_without_what_the_guide_says_is_need
     (tmp_path / "sniperforge.toml").write_text("\n".join(line for line in lines if not line.startswith(needed)))
     with pytest.raises(ConfigError, match="mainnet"):
         load_settings(home=tmp_path)
+
+
+def test_no_kind_of_order_is_said_not_to_be_built_yet() -> None:
+    _, missing = MAINNET.split("## What is not built yet\n")
+    said = missing.partition("\n## ")[0]
+
+    named = {kind: re.sub("-", r"[\\s-]+", kind.value) for kind in OrderKind}
+    assert [kind.value for kind, words in named.items() if re.search(rf"\b{words}", said, re.IGNORECASE)] == []
 
 
 def test_the_guide_names_every_setting_that_bounds_what_a_trade_may_cost_or_spend() -> None:
