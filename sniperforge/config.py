@@ -11,10 +11,10 @@ import difflib
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import platformdirs
 from pydantic import (
@@ -27,13 +27,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import (
-    BaseSettings,
-    NoDecode,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_core import PydanticCustomError
 
 from sniperforge.errors import ConfigError
 
@@ -91,11 +85,16 @@ def default_home() -> Path:
 _READ_FROM_FILES = ("jupiter_api_key", "redis_url", "database_url")
 """Secrets that are read when the settings are: whoever has settings has them, wherever they came from."""
 
+_READ_LATER = ("wallet_passphrase", "flower_password")
+"""Secrets whose files are read where they are needed, and nowhere else."""
 
-class Settings(BaseSettings):
-    """Every setting of SniperForge. Frozen; secrets do not print themselves."""
+_CONTRADICTIONS = "contradictions"
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+class Settings(BaseModel):
+    """Every setting of SniperForge, free of `contradictions`. Frozen; secrets do not print themselves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(
         default_factory=default_home,
@@ -110,7 +109,7 @@ class Settings(BaseSettings):
         "live",
         description="`live`, or `paper`: live quotes, nothing is signed or sent, and books of their own.",
     )
-    rpc_urls: Annotated[tuple[str, ...], NoDecode] = Field(
+    rpc_urls: tuple[str, ...] = Field(
         (),
         description="Solana JSON-RPC addresses, comma-separated, most trusted first. Default: the network's own.",
     )
@@ -158,7 +157,7 @@ class Settings(BaseSettings):
     wallet_passphrase_file: Path | None = Field(
         None, description="File whose first line is the passphrase; readable by its owner only."
     )
-    allow_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+    allow_tokens: tuple[str, ...] = Field(
         (),
         description="Mints that may be traded in spite of a warning (unverified, freezable, transfer fee...).",
     )
@@ -250,7 +249,7 @@ class Settings(BaseSettings):
         description="Most that may be held of one token, at cost, this entry and those under way included, in dollars.",
     )
     max_exposure_usd: int | None = Field(None, ge=1, description="The same of all tokens together, in dollars.")
-    risk_cash_tokens: Annotated[tuple[str, ...], NoDecode] = Field(
+    risk_cash_tokens: tuple[str, ...] = Field(
         CASH_MINTS, description="Mints that are money: holding them is no exposure. Default: USDC and USDT."
     )
     risk_pause_after_stops: int | None = Field(
@@ -296,24 +295,6 @@ class Settings(BaseSettings):
         description="What standard error gets: readable on a terminal, JSON lines elsewhere, with `auto`.",
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (signature of the base class)
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (same)
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, environment, then the file in the home."""
-        home = Path(init_settings()["home"])
-        return (
-            init_settings,
-            env_settings,
-            TomlConfigSettingsSource(settings_cls, toml_file=home / CONFIG_NAME),
-            TomlConfigSettingsSource(settings_cls, toml_file=home / STACK_NAME),
-        )
-
     @field_validator("rpc_urls", "allow_tokens", "risk_cash_tokens", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -346,22 +327,21 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return SecretStr(_first_line(path))
 
+    @field_validator(*_READ_LATER)
+    @classmethod
+    def _not_empty(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value():
+            message = "it is set and empty: give it a value, or leave it out"
+            raise ValueError(message)
+        return value
+
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        if self.network == "mainnet" and not self.mainnet_opt_in:
-            message = "network is mainnet, where real money moves: set mainnet_opt_in = true if you mean it"
-            raise ValueError(message)
-        if self.network == "mainnet" and self.mode == "live" and not self._limits_spending:
-            message = "network is mainnet: set max_spend_per_trade_usd and max_spend_per_day_usd"
-            raise ValueError(message)
-        if self.wallet_passphrase is not None and self.wallet_passphrase_file is not None:
-            message = "wallet_passphrase and wallet_passphrase_file are both set: keep one"
-            raise ValueError(message)
+        found = tuple(contradictions(self))
+        if found:
+            told = "; ".join(f"{one.setting}: {one.text}" for one in found)
+            raise PydanticCustomError(_CONTRADICTIONS, "{told}", {"told": told, "found": found})
         return self
-
-    @property
-    def _limits_spending(self) -> bool:
-        return self.max_spend_per_trade_usd is not None and self.max_spend_per_day_usd is not None
 
     @property
     def defaults(self) -> NetworkDefaults:
@@ -401,6 +381,40 @@ class Settings(BaseSettings):
         return self.home / "logs"
 
 
+class Problem(NamedTuple):
+    """What is wrong with settings.
+
+    Attributes:
+        setting: The one to change, with the place inside of it if it has parts.
+        text: What is wrong with it.
+        about: Names of all the settings that make it so.
+    """
+
+    setting: str
+    text: str
+    about: frozenset[str]
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """What does not go together in settings that are right one by one."""
+    if settings.network == "mainnet" and not settings.mainnet_opt_in:
+        told = "network is mainnet, where real money moves: set it to true if you mean it"
+        yield Problem("mainnet_opt_in", told, frozenset({"mainnet_opt_in", "network"}))
+    if settings.network == "mainnet" and settings.mode == "live":
+        for limit in ("max_spend_per_trade_usd", "max_spend_per_day_usd"):
+            if getattr(settings, limit) is None:
+                told = "it is missing: network is mainnet, where nothing trades without it"
+                yield Problem(limit, told, frozenset({limit, "network", "mode"}))
+    for secret in _READ_LATER:
+        file = f"{secret}_file"
+        if getattr(settings, secret) is not None and getattr(settings, file) is not None:
+            yield Problem(secret, f"{file} is set, too: keep one", frozenset({secret, file}))
+    # With a Redis of its own elsewhere, `up` brings none and its port is not used.
+    if settings.redis_url is None and settings.flower_port and settings.flower_port == settings.redis_port:
+        told = f"{settings.flower_port} is redis_port, too: give Flower another port, or 0 for any"
+        yield Problem("flower_port", told, frozenset({"flower_port", "redis_port", "redis_url"}))
+
+
 def _first_line(path: Path) -> str:
     """What a file of a secret holds.
 
@@ -431,7 +445,7 @@ def _nearest(name: str) -> str:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Settings from `overrides`, the environment, the home's file and defaults, in that order of precedence.
+    """Settings from `overrides`, the environment, the home's files and defaults, in that order of precedence.
 
     Args:
         **overrides: Values that win over everything (command-line options).
@@ -439,24 +453,64 @@ def load_settings(**overrides: Any) -> Settings:
     Raises:
         ConfigError: `problems` lists every problem found, each with its place.
     """
-    problems: list[str] = []
-    given = {name[len(ENV_PREFIX) :].lower() for name in os.environ if name.startswith(ENV_PREFIX)}
-    problems += [f"{ENV_PREFIX}{name.upper()}: {_nearest(name)}" for name in sorted(given - set(Settings.model_fields))]
     home = Path(overrides.get("home") or os.environ.get(f"{ENV_PREFIX}HOME") or default_home()).expanduser().absolute()
-    path = home / CONFIG_NAME
-    try:
-        if "home" in TomlConfigSettingsSource(Settings, toml_file=path).toml_data:
+    problems: list[str] = []
+    environment = {
+        name[len(ENV_PREFIX) :].lower(): value for name, value in os.environ.items() if name.startswith(ENV_PREFIX)
+    }
+    files = {path: _toml(path, problems) for path in (home / CONFIG_NAME, home / STACK_NAME)}
+    unread = bool(problems)
+    for path, values in files.items():
+        if values.pop("home", None) is not None:
             problems.append(f"{path}: home: this file lies in the home; set {ENV_PREFIX}HOME instead")
-        settings = Settings(**{**overrides, "home": home})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        problems.append(f"{path}: cannot be read: {error}")
-    except ValidationError as error:
-        for item in error.errors(include_url=False, include_context=False, include_input=False):
-            name = ".".join(str(part) for part in item["loc"])
-            first = name.split(".")[0]
-            where = "option " if first in overrides else ENV_PREFIX if first in given else f"{path}: "
-            what = _nearest(name) if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
-            problems.append(f"{where}{name.upper() if where == ENV_PREFIX else name or 'settings'}: {what}")
-    if problems:
+    given = {"home": home}
+    for values in (*reversed(files.values()), environment, overrides):
+        given |= {name: value for name, value in values.items() if name != "home"}
+
+    def place(name: str) -> str:
+        first = name.partition(".")[0]
+        if first in overrides:
+            return f"option {name}"
+        if first in environment:
+            return f"{ENV_PREFIX}{name.upper()}"
+        return next((f"{path}: {name}" for path, values in files.items() if first in values), name)
+
+    settings, found = _read(given)
+    # What a file would have said that cannot be read, nobody knows: nothing is held against that.
+    told = [one for one in found if not unread or one.about <= given.keys()]
+    problems += [f"{place(one.setting)}: {one.text}" for one in told]
+    if settings is None or problems:
         raise ConfigError("the settings cannot work:\n  " + "\n  ".join(problems), problems=tuple(problems))
     return settings
+
+
+def _toml(path: Path, problems: list[str]) -> dict[str, Any]:
+    """What a file holds, nothing if there is none; that it cannot be read is one more problem."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problems.append(f"{path}: cannot be read: {error}")
+        return {}
+
+
+def _read(given: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
+    """Settings of these values, or everything that is wrong: of each one, and between those that are right."""
+    try:
+        return Settings(**given), []
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    if found[0]["type"] == _CONTRADICTIONS:
+        return None, list(found[0]["ctx"]["found"])
+    problems = [_problem(".".join(str(part) for part in item["loc"]), item["type"], item["msg"]) for item in found]
+    wrong = frozenset[str]().union(*(one.about for one in problems))
+    right = {name: value for name, value in given.items() if name not in wrong}
+    others = _read(right)[1] if len(right) < len(given) else []
+    return None, problems + [one for one in others if not one.about & wrong]
+
+
+def _problem(setting: str, kind: str, said: str) -> Problem:
+    name = setting.partition(".")[0]
+    text = _nearest(name) if kind == "extra_forbidden" else said.removeprefix("Value error, ")
+    return Problem(setting, text, frozenset({name}))

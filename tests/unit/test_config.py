@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import time, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from sniperforge.bootstrap import build
 from sniperforge.config import CASH_MINTS, CONFIG_NAME, ENV_PREFIX, STACK_NAME, Settings, load_settings
@@ -27,6 +29,11 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def write(tmp_path: Path, text: str) -> None:
     (tmp_path / CONFIG_NAME).write_text(text)
+
+
+def names(error: ConfigError) -> list[str]:
+    """Where the problems are."""
+    return [problem.split(": ")[0] for problem in error.problems]
 
 
 def test_everything_lies_under_the_home(tmp_path: Path) -> None:
@@ -80,13 +87,51 @@ def test_a_file_that_is_no_toml_names_itself(tmp_path: Path, content: str) -> No
         load_settings()
 
 
+def test_a_broken_file_hides_no_problem_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "= broken")
+    monkeypatch.setenv("SNIPERFORGE_LOG_LEVEL", "loud")
+    monkeypatch.setenv("SNIPERFORGE_WALLET_PASSPHRASE", "one two three")
+    monkeypatch.setenv("SNIPERFORGE_WALLET_PASSPHRASE_FILE", "/some/file")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert names(caught.value) == [
+        str(tmp_path / CONFIG_NAME),
+        "SNIPERFORGE_LOG_LEVEL",
+        "SNIPERFORGE_WALLET_PASSPHRASE",
+    ]
+
+
+def test_nothing_is_held_against_what_a_broken_file_may_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "mainnet_opt_in = true\n= broken")
+    monkeypatch.setenv("SNIPERFORGE_NETWORK", "mainnet")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert names(caught.value) == [str(tmp_path / CONFIG_NAME)]
+
+
+def test_a_broken_file_of_a_running_stack_names_itself(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / STACK_NAME).write_text("= broken")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert names(caught.value) == [str(tmp_path / STACK_NAME)]
+
+
+def test_what_a_running_stack_got_wrong_is_not_said_of_another_file(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / STACK_NAME).write_text("flower_port = -1\n")
+    with pytest.raises(ConfigError, match=f"{STACK_NAME}: flower_port"):
+        load_settings()
+
+
 def test_mainnet_needs_the_opt_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SNIPERFORGE_NETWORK", "mainnet")
     with pytest.raises(ConfigError, match="mainnet_opt_in"):
         load_settings()
     monkeypatch.setenv("SNIPERFORGE_MAINNET_OPT_IN", "true")
-    with pytest.raises(ConfigError, match="max_spend_per_trade_usd and max_spend_per_day_usd"):
+    with pytest.raises(ConfigError) as caught:
         load_settings()
+    assert names(caught.value) == ["max_spend_per_trade_usd", "max_spend_per_day_usd"]
     monkeypatch.setenv("SNIPERFORGE_MAX_SPEND_PER_TRADE_USD", "100")
     monkeypatch.setenv("SNIPERFORGE_MAX_SPEND_PER_DAY_USD", "500")
     assert load_settings().effective_jupiter_url == "https://api.jup.ag"
@@ -107,6 +152,64 @@ def test_two_passphrases_contradict_each_other(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ConfigError, match="keep one") as caught:
         load_settings()
     assert "one two three" not in str(caught.value)
+
+
+def test_a_password_of_flower_and_its_file_contradict_each_other(tmp_path: Path) -> None:
+    write(tmp_path, f'flower_password_file = "{tmp_path}/some-file"\nflower_password = "TELL-NOBODY"\n')
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert caught.value.problems == (
+        f"{tmp_path / CONFIG_NAME}: flower_password: flower_password_file is set, too: keep one",
+    )
+
+
+def test_contradictions_are_said_with_what_is_wrong_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, 'log_level = "loud"\nredis_port = 7777\nflower_port = 7777\n')
+    monkeypatch.setenv("SNIPERFORGE_NETWORK", "mainnet")
+    monkeypatch.setenv("SNIPERFORGE_WALLET_PASSPHRASE", "one two three")
+    monkeypatch.setenv("SNIPERFORGE_WALLET_PASSPHRASE_FILE", "/some/file")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(max_spend_per_day_usd=5, rpc_timeout_s=0)
+    file = tmp_path / CONFIG_NAME
+    assert [problem.rpartition(f"{file}: ")[2].split(": ")[0] for problem in caught.value.problems] == [
+        "option rpc_timeout_s",
+        "log_level",
+        "mainnet_opt_in",
+        "max_spend_per_trade_usd",
+        "SNIPERFORGE_WALLET_PASSPHRASE",
+        "flower_port",
+    ]
+
+
+def test_what_is_wrong_by_itself_contradicts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNIPERFORGE_NETWORK", "mainnet")
+    monkeypatch.setenv("SNIPERFORGE_MODE", "alive")
+    monkeypatch.setenv("SNIPERFORGE_MAINNET_OPT_IN", "perhaps")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert names(caught.value) == ["SNIPERFORGE_MAINNET_OPT_IN", "SNIPERFORGE_MODE"]
+
+
+def test_settings_that_contradict_each_other_cannot_be_made_in_any_other_way_either() -> None:
+    with pytest.raises(ValidationError, match="mainnet_opt_in: network is mainnet"):
+        Settings(network="mainnet")
+
+
+@pytest.mark.parametrize("given", [{"flower_port": 0, "redis_port": 0}, {"flower_port": 7, "redis_port": 8}])
+def test_ports_that_differ_or_are_left_to_the_machine_go_together(given: dict[str, Any]) -> None:
+    assert load_settings(**given).redis_port == given["redis_port"]
+
+
+def test_the_port_of_a_redis_that_is_elsewhere_is_nobodys() -> None:
+    assert load_settings(flower_port=7, redis_port=7, redis_url="redis://elsewhere:6379/0").flower_port == 7
+
+
+@pytest.mark.parametrize("name", ["WALLET_PASSPHRASE", "FLOWER_PASSWORD"])
+def test_a_secret_that_is_set_and_empty_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"SNIPERFORGE_{name}", "")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert caught.value.problems == (f"SNIPERFORGE_{name}: it is set and empty: give it a value, or leave it out",)
 
 
 READ_FROM_FILES = ["jupiter_api_key", "redis_url", "database_url"]
