@@ -1,4 +1,4 @@
-"""`order-create`, `order-edit`, `order-cancel`: orders that wait for the market."""
+"""`order-create` and `order-edit`: orders that wait for the market."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sniperforge.cli.common import open_services, print_json, this_process
+from sniperforge.cli import order_cancel
+from sniperforge.cli.common import open_services, print_json
 from sniperforge.cli.order_options import (
     Typed,
     TypedCondition,
@@ -23,7 +24,7 @@ from sniperforge.cli.order_preview import draft_lines, edit_lines
 from sniperforge.cli.order_words import mints_in
 from sniperforge.cli.token_names import TokenName, TokenNames, names_of
 from sniperforge.domain.money import Mint
-from sniperforge.domain.order import Amount, Crossing, OrderKind, OrderState
+from sniperforge.domain.order import Amount, Crossing, OrderKind
 from sniperforge.errors import InvalidInputError
 from sniperforge.trading.order_terms import OrderTerms, Side
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sniperforge.bootstrap import Services
-    from sniperforge.domain.intent import TradeIntent
     from sniperforge.domain.order import Order
     from sniperforge.shared.tokens import ResolvedToken
     from sniperforge.trading.order_changes import Edit
@@ -71,7 +71,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("order-create")(create)
     app.command("order-edit")(edit)
-    app.command("order-cancel")(cancel)
+    order_cancel.register(app)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,50 +240,6 @@ def edit(
         _print_order(services, order)
     else:
         typer.echo(f"order {order.id} is changed; `sniperforge order-show {order.id}` tells where it stands")
-
-
-def cancel(
-    order_id: Id,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until a trade of it that is under way has ended.")] = False,  # noqa: FBT002
-    json_output: Json = False,  # noqa: FBT002
-) -> None:
-    """Cancel an order. Nothing fires any more; a trade of it that was signed may still land, and is reported."""
-    from sniperforge.trading.order_report import find_order, read_order
-
-    services = open_services()
-    with services.store.read() as books:
-        found = find_order(books, order_id).id
-    services.order_desk.cancel(found, by=this_process())
-    for trade in read_order(services.store, found).under_way:
-        _see_off(services, trade, wait=wait, silent=json_output)
-    report = read_order(services.store, found)
-    if json_output:
-        _print_order(services, report.order)
-    elif report.order.state is OrderState.OPEN:
-        typer.echo(f"order {found} ends with its trade; nothing of it fires any more")
-    else:
-        because = f": {report.order.reason}" if report.order.reason else ""
-        typer.echo(f"order {found} is {report.order.state.value}{because}")
-
-
-def _see_off(services: Services, trade: TradeIntent, *, wait: bool, silent: bool) -> None:
-    """Say what becomes of a trade whose order was cancelled; if asked, stay until workers, or we, have ended it."""
-    from sniperforge.cli.follow import Steps, follow, ring
-    from sniperforge.cli.trades import summary_line
-    from sniperforge.trading.executor_policy import Until
-
-    somebody_works = services.settings.redis_url is not None
-    if somebody_works:
-        ring(services, trade)
-    if wait and somebody_works:
-        trade = follow(services, trade.id, Steps(silent=silent)).intent
-    elif wait:
-        trade = services.executor(owner=this_process()).run(trade.id, until=Until.SETTLED)
-    typer.echo(summary_line(trade), err=True)
-    if not wait:
-        typer.echo(
-            f"what is signed may still land; `sniperforge trade-show {trade.id}` tells what becomes of it", err=True
-        )
 
 
 def _resolve(services: Services, base: str, quote: str, conditions: Sequence[TypedCondition] | None) -> _Tokens:
