@@ -12,6 +12,7 @@ from sniperforge.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from sniperforge.ports.records import KnownTransaction, TradingMode
+    from sniperforge.trading.restored_books import RestoredBooks
 
 Wallet = Annotated[str | None, typer.Argument(help="Name or address of one wallet; default: everything.")]
 
@@ -37,9 +38,9 @@ def halt(
 
 def resume(
     wallet: Wallet = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask about transactions of others.")] = False,  # noqa: FBT002
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002
 ) -> None:
-    """Let trading go on. A wallet that somebody else used is asked about first."""
+    """Let trading go on. Restored books, and a wallet that somebody else used, are asked about first."""
     from sniperforge.ports.records import TradingMode
 
     _change(wallet, TradingMode.ACTIVE, None, yes=yes)
@@ -53,7 +54,8 @@ def _change(wallet: str | None, mode: TradingMode, reason: str | None, *, yes: b
     controls = Controls(store=services.store, clock=services.clock)
     by = _who()
     if wallet is None:
-        controls.change_system(mode, reason=reason, by=by)
+        is_known = mode is TradingMode.ACTIVE and _knows_what_is_open(controls.restored(), yes=yes)
+        controls.change_system(mode, reason=reason, by=by, knows_what_is_open=is_known)
         typer.echo(f"trading is {mode.value}")
     else:
         address = services.wallets.address_of(wallet)
@@ -75,6 +77,19 @@ def _change(wallet: str | None, mode: TradingMode, reason: str | None, *, yes: b
     ):
         if other is not TradingMode.ACTIVE:
             typer.echo(f"{what} is still {other.value}: {why}")
+
+
+def _knows_what_is_open(found: RestoredBooks | None, *, yes: bool) -> bool:
+    """Whether a person was shown what restored books may do again. Where nobody can be asked, the change is refused."""
+    if found is None or found.open_ends is None or not found.is_sorted:
+        return False
+    if yes:
+        typer.echo(found.open_ends, err=True)
+    elif sys.stdin.isatty():
+        typer.confirm(f"{found.open_ends}. Did you look at each, and may trading go on?", abort=True, err=True)
+    else:
+        return False
+    return True
 
 
 def _ask_about(foreign: tuple[KnownTransaction, ...], wallet: str) -> None:

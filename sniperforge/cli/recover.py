@@ -20,11 +20,17 @@ def books_restored(
     ] = None,
     finish: Annotated[bool, typer.Option("--finish", help="Decide about every open trade, a minute later.")] = False,  # noqa: FBT002
 ) -> None:
-    """After restoring the books: first with --reason, which halts; then with --finish; then `resume`."""
+    """After restoring the books: first with --reason, which halts; then with --finish; then `resume`.
+
+    Nothing trades until then, and `resume` asks about what may have happened already: parked trades, open orders and
+    plans, which are paused.
+    """
     import getpass
 
     from sniperforge.errors import InvalidInputError
+    from sniperforge.trading.controls import Controls
     from sniperforge.trading.recovery import Recovery
+    from sniperforge.trading.restored_books import RUNBOOK
 
     if finish is (reason is not None):
         raise InvalidInputError("give either --reason or --finish", subject="books-restored")
@@ -34,7 +40,10 @@ def books_restored(
     )
     if reason is not None:
         state = recovery.begin(reason=reason, by=getpass.getuser())
-        typer.echo(f"trading is halted, epoch {state.epoch} began; run this again with --finish in a minute")
+        typer.echo(
+            f"trading is halted and every plan is paused, epoch {state.epoch} began; "
+            "run this again with --finish in a minute"
+        )
         return
     report = recovery.finish()
     for name, intents in (
@@ -44,4 +53,10 @@ def books_restored(
     ):
         for intent in intents:
             typer.echo(f"{intent}  {name}")
-    typer.echo("trading stays halted until `sniperforge resume`")
+    found = Controls(store=services.store, clock=services.clock).restored()
+    if found is not None:
+        for order in found.orders:
+            typer.echo(f"{order.id}  open order ({order.kind.value}); if it has fired, `sniperforge order-cancel` it")
+        for plan in found.plans:
+            typer.echo(f"{plan.id}  paused plan; `sniperforge strategy-resume` lets it go on")
+    typer.echo(f"trading stays halted until `sniperforge resume`; read {RUNBOOK} first")

@@ -39,6 +39,7 @@ from sniperforge.ports.records import (
     NonceState,
     Reservation,
     ReservationKind,
+    Severity,
     SystemState,
     WalletRecord,
 )
@@ -444,8 +445,10 @@ class Events(Protocol):
         """An intent's timeline, oldest first."""
         ...
 
-    def recent(self, limit: int) -> tuple[Event, ...]:
-        """Newest first."""
+    def recent(
+        self, limit: int, *, kinds: Collection[str] | None = None, severities: Collection[Severity] | None = None
+    ) -> tuple[Event, ...]:
+        """Newest first: those of one of these kinds and severities, where they are given."""
         ...
 
 

@@ -23,6 +23,7 @@ from sniperforge.ports.records import (
     WalletRecord,
 )
 from sniperforge.ports.store import Books, Store
+from sniperforge.trading.restored_books import RestoredBooks, restored, tell_ended
 
 _TRIES = 5
 
@@ -66,24 +67,33 @@ class Controls:
         self._store = store
         self._clock = clock
 
-    def change_system(self, mode: TradingMode, *, reason: str | None, by: str) -> SystemState:
+    def change_system(
+        self, mode: TradingMode, *, reason: str | None, by: str, knows_what_is_open: bool = False
+    ) -> SystemState:
         """Set the mode of everything.
 
         Args:
             mode: The new mode.
             reason: Why, for people; needed for everything but ACTIVE.
             by: Who.
+            knows_what_is_open: A person was shown what `restored` tells. Restored books stay halted without.
 
         Raises:
-            InvalidInputError: No reason is given.
+            InvalidInputError: No reason is given; or the books were restored, and their trades are not sorted or
+                nobody was shown what is open.
             ConflictError: Others keep changing it at the same time.
         """
         reason = _checked_reason(mode, reason)
         for _ in range(_TRIES - 1):
             # A halt must not lose against a change of something else in the same row.
             with suppress(ConflictError):
-                return self._change_system(mode, reason, by)
-        return self._change_system(mode, reason, by)
+                return self._change_system(mode, reason, by, is_known=knows_what_is_open)
+        return self._change_system(mode, reason, by, is_known=knows_what_is_open)
+
+    def restored(self) -> RestoredBooks | None:
+        """What may have happened already, if these books were restored and nobody has let trading go on since."""
+        with self._store.read() as books:
+            return restored(books)
 
     def change_wallet(self, address: Address, mode: TradingMode, *, reason: str | None, by: str) -> WalletRecord:
         """Set the mode of one wallet.
@@ -104,9 +114,13 @@ class Controls:
             _tell(books, mode, f"wallet {found.name}", reason, by, now, address)
         return changed
 
-    def _change_system(self, mode: TradingMode, reason: str | None, by: str) -> SystemState:
+    def _change_system(self, mode: TradingMode, reason: str | None, by: str, *, is_known: bool) -> SystemState:
         with self._store.write() as books:
             now = self._clock.now()
+            found = None if mode is TradingMode.HALTED else restored(books)
+            if found is not None:
+                found.require_known(is_known=is_known)
+                tell_ended(books, found, by=by, now=now)
             state = books.system.change(books.system.get(), mode=mode, reason=reason, changed_by=by, changed_at=now)
             _tell(books, mode, "trading", reason, by, now)
         return state

@@ -3,24 +3,28 @@
 After a restore, or a fail-over that lost acknowledged commits, the chain may hold transactions that these books never
 heard of, and others may still land. So: a new epoch fences out whoever still writes by the old one; nothing is signed
 until every transaction that could have been sent before is dead or final; every transaction of our keys since then is
-looked at; intents that one of them may belong to are PARKED, and a person decides about them and lets trading go on.
+looked at; intents that one of them may belong to are PARKED; plans are paused. A person decides about these, and about
+the orders that are open (`restored_books`), and lets trading go on.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import LIVE_ATTEMPT_STATES, IntentState
-from sniperforge.errors import NodeBehindError, RetryableError
+from sniperforge.errors import InvalidInputError, NodeBehindError, RetryableError
 from sniperforge.ports.chain import Chain, Commitment
 from sniperforge.ports.clock import Clock
+from sniperforge.ports.plans import PlanState
 from sniperforge.ports.records import Attribution, Event, Severity, SystemState, TradingMode
 from sniperforge.ports.store import Books, Store
 from sniperforge.trading.executor_policy import BLOCKHASH_LIFE_BLOCKS
+from sniperforge.trading.plan_desk import tell
 from sniperforge.trading.reconciler import Reconciler
+from sniperforge.trading.restored_books import BEGAN, MOST, SORTED, restored
 
-_MOST_INTENTS = 100_000
 _OPEN = (IntentState.PENDING, IntentState.EXECUTING)
 
 
@@ -56,15 +60,16 @@ class Recovery:
         self._reconciler = reconciler
 
     def begin(self, *, reason: str, by: str) -> SystemState:
-        """Start a new epoch and halt. Whatever was prepared under the old epoch can no longer be inserted.
+        """Start a new epoch, halt, and pause every plan. What was prepared under the old epoch cannot be inserted now.
 
         The height seen now is kept: whatever the lost books had sent was alive at most `BLOCKHASH_LIFE_BLOCKS` longer.
         """
         height = self._chain.block_height(Commitment.PROCESSED)
+        now = self._clock.now()
         with self._store.write() as books:
+            _pause_plans(books, now)
             books.system.saw_finalized_height(height)
             before = books.system.get()
-            now = self._clock.now()
             after = books.system.change(
                 before,
                 epoch=before.epoch + 1,
@@ -76,7 +81,7 @@ class Recovery:
             books.events.add(
                 Event(
                     at=now,
-                    kind="recovery.began",
+                    kind=BEGAN,
                     severity=Severity.CRITICAL,
                     message=f"epoch {after.epoch} began at height {height}: {reason}",
                 )
@@ -87,11 +92,18 @@ class Recovery:
         """Decide about every open intent. Trading stays halted: a person lets it go on.
 
         Raises:
+            InvalidInputError: No recovery is under way.
             NodeBehindError: Something sent before may still land; come back later.
             RetryableError: A wallet's history could not be read whole.
         """
         with self._store.read() as books:
-            system, wallets = books.system.get(), books.wallets.all()
+            system, wallets, found = books.system.get(), books.wallets.all(), restored(books)
+        if found is None:
+            raise InvalidInputError(
+                "no recovery is under way",
+                subject="recovery",
+                fix='Begin with `sniperforge books-restored --reason "..."`',
+            )
         bound = system.highest_finalized_height + BLOCKHASH_LIFE_BLOCKS
         height = self._chain.block_height(Commitment.FINALIZED)
         if height <= bound:
@@ -110,7 +122,7 @@ class Recovery:
         parked, carried_on, in_flight = [], [], []
         now = self._clock.now()
         for state in _OPEN:
-            for intent in books.intents.in_state(state, _MOST_INTENTS):
+            for intent in books.intents.in_state(state, MOST):
                 if intent.epoch >= epoch:
                     continue
                 attempts = books.attempts.of_intent(intent.id)
@@ -134,9 +146,19 @@ class Recovery:
         books.events.add(
             Event(
                 at=now,
-                kind="recovery.finished",
+                kind=SORTED,
                 severity=Severity.WARNING,
                 message=f"{len(parked)} trades parked, {len(carried_on)} carried on, {len(in_flight)} being settled",
             )
         )
         return report
+
+
+def _pause_plans(books: Books, now: datetime) -> None:
+    """A round may have been decided after the backup was taken: it must not be decided again when trading goes on."""
+    for plan in books.plans.every():
+        locked = books.plans.lock(plan.id)
+        if locked is not None and locked.status is PlanState.ACTIVE:
+            books.plans.change(locked, at=now, status=PlanState.PAUSED)
+            told = f"plan {plan.id} was paused: the books were restored, and rounds of it may have happened already"
+            tell(books, locked, "plan.paused", told, now, severity=Severity.WARNING)

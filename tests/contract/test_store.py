@@ -920,6 +920,23 @@ def test_events_are_a_timeline_with_exact_facts(store: Store) -> None:
         assert one.id is not None
 
 
+def test_the_newest_events_of_some_kinds_and_severities_are_found(store: Store) -> None:
+    def event(kind: str, severity: Severity) -> Event:
+        return Event(at=START, kind=kind, severity=severity, message="m")
+
+    with store.write() as books:
+        one = books.events.add(event("a.b", Severity.CRITICAL))
+        two = books.events.add(event("a.c", Severity.ERROR))
+        three = books.events.add(event("a.b", Severity.INFO))
+
+    with store.read() as books:
+        assert books.events.recent(1, kinds=["a.b"]) == (three,)
+        assert books.events.recent(9, kinds=["a.b", "a.c"]) == (three, two, one)
+        assert books.events.recent(9, severities=[Severity.ERROR, Severity.CRITICAL]) == (two, one)
+        assert books.events.recent(9, kinds=["a.b"], severities=[Severity.CRITICAL]) == (one,)
+        assert books.events.recent(9, kinds=[]) == books.events.recent(9, severities=[]) == ()
+
+
 @pytest.mark.parametrize("facts", [{"price": 0.1}, {"deep": [{"price": 0.1}]}, {"when": START}])
 def test_facts_that_are_not_exact_json_are_refused(store: Store, facts: Any) -> None:
     with pytest.raises(InvalidInputError), store.write() as books:

@@ -44,6 +44,7 @@ from sniperforge.ports.records import (
     NonceState,
     Reservation,
     ReservationKind,
+    Severity,
     SystemState,
     TradingMode,
     WalletRecord,
@@ -417,8 +418,13 @@ class FakeEvents(Part):
     def of_intent(self, intent_id: IntentId) -> tuple[Event, ...]:
         return self._rows(self._data.events, lambda event: event.intent_id == intent_id, lambda event: event.id)
 
-    def recent(self, limit: int) -> tuple[Event, ...]:
-        return self._rows(self._data.events, lambda _: True, lambda event: event.id, limit=limit, reverse=True)
+    def recent(
+        self, limit: int, *, kinds: Collection[str] | None = None, severities: Collection[Severity] | None = None
+    ) -> tuple[Event, ...]:
+        def wanted(event: Event) -> bool:
+            return (kinds is None or event.kind in kinds) and (severities is None or event.severity in severities)
+
+        return self._rows(self._data.events, wanted, lambda event: event.id, limit=limit, reverse=True)
 
 
 class FakeSystem(Part):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from sniperforge.ports.records import (
     KnownTransaction,
     NonceAccount,
     NonceState,
+    Severity,
     SystemState,
     WalletRecord,
 )
@@ -190,6 +191,11 @@ class SqlEvents(Rows[Event]):
         """Oldest first."""
         return self._with("id", intent_id=intent_id)
 
-    def recent(self, limit: int) -> tuple[Event, ...]:
+    def recent(
+        self, limit: int, *, kinds: Collection[str] | None = None, severities: Collection[Severity] | None = None
+    ) -> tuple[Event, ...]:
         """Newest first."""
-        return self._select(order=(self.table.c.id.desc(),), limit=limit)
+        column = self.table.c
+        asked = ((column.kind, kinds), (column.severity, severities))
+        where = [name.in_(wanted) for name, wanted in asked if wanted is not None]
+        return self._select(*where, order=(column.id.desc(),), limit=limit)

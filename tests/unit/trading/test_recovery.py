@@ -9,11 +9,14 @@ import pytest
 from sniperforge.domain.ids import IntentId
 from sniperforge.domain.intent import AttemptState, IntentState, TradeIntent
 from sniperforge.domain.order import LegState, OrderState
-from sniperforge.errors import ConflictError, NodeBehindError, RetryableError
+from sniperforge.errors import ConflictError, InvalidInputError, NodeBehindError, RetryableError
+from sniperforge.ports.plans import PlanState
 from sniperforge.ports.records import TradingMode
+from sniperforge.trading.controls import Controls
 from sniperforge.trading.recovery import Recovery, RecoveryReport
+from tests.fakes.order_records import a_leg, an_order
 from tests.fakes.order_world import OrderWorld
-from tests.fakes.records import an_attempt, an_intent
+from tests.fakes.records import a_plan, an_attempt, an_intent
 from tests.fakes.trading_world import TradingWorld
 from tests.fakes.wallet_world import WalletWorld
 
@@ -190,3 +193,92 @@ def test_an_order_whose_parked_trade_is_cancelled_ends_and_never_fires_again() -
     assert ended is not None
     assert ended.state is OrderState.CANCELLED
     assert {leg.state for leg in legs} == {LegState.CANCELLED}
+
+
+# ---- orders and plans, which nobody but a person can sort
+
+
+def controls(world: WalletWorld) -> Controls:
+    return Controls(store=world.store, clock=world.clock)
+
+
+def with_what_is_open(world: WalletWorld) -> None:
+    """An armed order and an active plan, as the backup has them."""
+    with world.store.write() as books:
+        books.orders.add(an_order("armed", wallet=world.wallet), [a_leg("armed")])
+        books.plans.add(a_plan("weekly", wallet=world.wallet))
+
+
+def resumed(world: WalletWorld, **known: bool) -> TradingMode:
+    return controls(world).change_system(TradingMode.ACTIVE, reason=None, by="alice", **known).mode
+
+
+def test_older_books_pause_every_plan_until_a_person_resumes_it(world: WalletWorld) -> None:
+    with_what_is_open(world)
+    with world.store.write() as books:
+        books.plans.add(a_plan("ended", wallet=world.wallet, status=PlanState.ENDED))
+    recovery(world).begin(reason="x", by="tester")
+    with world.store.read() as books:
+        assert {plan.id: plan.status for plan in books.plans.every()} == {
+            "weekly": PlanState.PAUSED,
+            "ended": PlanState.ENDED,
+        }
+        assert books.plans.due(world.clock.now(), 10) == ()
+        (told,) = books.events.recent(10, kinds=["plan.paused"])
+    assert told.facts == {"plan": "weekly"}
+
+
+def test_older_books_stay_halted_until_their_trades_are_sorted(world: WalletWorld) -> None:
+    made = recovery(world)
+    made.begin(reason="x", by="tester")
+    with pytest.raises(InvalidInputError, match="--finish"):
+        resumed(world, knows_what_is_open=True)
+    world.chain.advance(151)
+    made.finish()
+    assert resumed(world) is TradingMode.ACTIVE
+
+
+def test_older_books_stay_halted_until_a_person_knows_what_is_open(world: WalletWorld) -> None:
+    with_what_is_open(world)
+    world.land(-5_000, ours=True)
+    (trade,) = recovered(world).parked
+    for mode in (TradingMode.ACTIVE, TradingMode.REDUCING):
+        with pytest.raises(InvalidInputError) as refused:
+            controls(world).change_system(mode, reason="x", by="alice")
+        for named in (trade, "oarmed (stop-loss)", "weekly"):
+            assert named in str(refused.value)
+    with world.store.read() as books:
+        assert books.system.get().mode is TradingMode.HALTED
+
+    assert resumed(world, knows_what_is_open=True) is TradingMode.ACTIVE
+    with world.store.read() as books:
+        (told,) = books.events.recent(1, kinds=["recovery.ended"])
+    assert "alice" in told.message
+    assert "oarmed (stop-loss)" in told.message
+
+
+def test_a_second_halt_does_not_hide_that_books_were_restored(world: WalletWorld) -> None:
+    with_what_is_open(world)
+    recovered(world)
+    controls(world).change_system(TradingMode.HALTED, reason="tea time", by="alice")
+    with pytest.raises(InvalidInputError, match="restored"):
+        resumed(world)
+
+
+def test_a_person_who_let_restored_books_go_on_is_not_asked_again(world: WalletWorld) -> None:
+    with_what_is_open(world)
+    assert controls(world).restored() is None
+    recovered(world)
+    found = controls(world).restored()
+    assert found is not None
+    assert [order.id for order in found.orders] == ["oarmed"]
+    assert [plan.id for plan in found.plans] == ["weekly"]
+    resumed(world, knows_what_is_open=True)
+    assert controls(world).restored() is None
+    controls(world).change_system(TradingMode.HALTED, reason="tea time", by="alice")
+    assert resumed(world) is TradingMode.ACTIVE
+
+
+def test_books_that_were_not_restored_are_not_sorted(world: WalletWorld) -> None:
+    with pytest.raises(InvalidInputError, match="no recovery is under way"):
+        recovery(world).finish()
