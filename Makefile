@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: demo up help venv check test test-system test-e2e-postgres lint types imports docs docs-check faults sandbox devnet program lock format clean
+.PHONY: demo up help venv check test test-system test-e2e-postgres lint types imports docs docs-check faults planted sandbox devnet program lock format clean
 
 help:  ## explain every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ docs-check: venv
 test: venv  ## run units, properties, contracts, integration, commands and crashes, on both of two cores
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not system"
 
-test-system: venv  ## run whole systems: the demo, up and down, plans, every guide as typed, a cluster's parts
+test-system: venv  ## run whole systems: the demo, up and down, plans, guides as typed, a cluster's parts
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m system
 
 test-e2e-postgres: venv  ## run every command and every system once more, each home with a PostgreSQL database of its own
@@ -58,7 +58,13 @@ faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every cr
 	$(BIN)/python -m tests.faults.driver --system --seeds $(SEEDS) --trades $(TRADES)
 	$(BIN)/python -m tests.faults.driver --orders --seeds $(SEEDS) --trades $(TRADES)
 
-demo: venv  ## two minutes of unattended trading, hurt on purpose, with the proof at the end
+planted: venv  ## plant known bugs into copies of the code, and take out each rule of a trade: all must be found (long)
+	$(BIN)/python -m tests.faults.rules_taken_out
+	$(BIN)/python -m tests.faults.planted
+	$(BIN)/python -m tests.faults.planted_system
+	$(BIN)/python -m tests.faults.planted_orders
+
+demo: venv  ## about two minutes of unattended trading, hurt on purpose, with the proof at the end
 	$(BIN)/sniperforge demo
 
 up: venv  ## run everything (Redis, sandbox, workers, beat, Flower) until Ctrl-C

@@ -79,6 +79,12 @@ def test_the_guide_tells_how_many_workers_flower_shows(tmp_path: Path) -> None:
     assert int(told) == len(workers_of(load_settings(home=tmp_path)))
 
 
+def test_make_planted_plants_every_list_of_bugs_there_is() -> None:
+    lists = {path.stem for path in (ROOT / "tests" / "faults").glob("*.py") if "exit(plant_all(" in path.read_text()}
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nplanted: ")[2].partition("\n\n")[0]
+    assert set(re.findall(r"-m tests\.faults\.(\w+)$", recipe, re.MULTILINE)) == lists != set()
+
+
 def test_a_command_and_an_option_that_do_not_exist_would_be_found() -> None:
     text = "Run `sniperforge trade --sideways` or\n```console\n$ sniperforge fly --to moon  # --not-an-option\n```"
     assert list(commands_in(text)) == [("trade", ["--sideways"]), ("fly", ["--to"])]
