@@ -117,8 +117,11 @@ class Strategy(Protocol[ConfigT]):
         """
         ...
 
-    def problems(self, config: ConfigT, pair: Pair) -> tuple[str, ...]:
-        """What is wrong with these settings for these tokens, e.g. an amount finer than the token; empty if nothing."""
+    def problems(self, config: ConfigT, pair: Pair, *, starting: datetime) -> tuple[str, ...]:
+        """What is wrong with these settings for these tokens, in a plan that starts then; each with its path.
+
+        An amount finer than the token, for instance, or more orders than there are rounds.
+        """
         ...
 
     def warnings(self, config: ConfigT) -> tuple[str, ...]:

@@ -76,8 +76,12 @@ class DcaStrategy:
         """The settings."""
         return read_config(DcaConfig, values)
 
-    def problems(self, config: DcaConfig, pair: Pair) -> tuple[str, ...]:
-        """An amount that the input token cannot express, or that is nothing when it is shared."""
+    def problems(self, config: DcaConfig, pair: Pair, *, starting: datetime) -> tuple[str, ...]:
+        """An amount that the input token cannot express, or nothing when it is shared; orders without a round."""
+        return (*self._amount_problems(config, pair), *self._end_problems(config, starting))
+
+    @staticmethod
+    def _amount_problems(config: DcaConfig, pair: Pair) -> tuple[str, ...]:
         name = "total_amount" if config.amount_per_order is None else "amount_per_order"
         try:
             raw = _raw(getattr(config, name), pair, name)
@@ -86,6 +90,16 @@ class DcaStrategy:
         if raw < (config.orders or 1):
             return (f"{name}: shared among {config.orders} orders nothing is left for each",)
         return ()
+
+    def _end_problems(self, config: DcaConfig, starting: datetime) -> tuple[str, ...]:
+        """Orders that its end leaves no round for. That it leaves no round at all is said of every plan."""
+        if config.orders is None or config.end_at is None:
+            return ()
+        rounds = self._rounds(config, starting, config.end_at)
+        if rounds == 0 or rounds >= config.orders:
+            return ()
+        fit = f"only {rounds} of {config.orders} orders fit before end_at: the rest would never be spent"
+        return (f"orders: {fit}; give fewer orders, a shorter interval or a later end_at",)
 
     def warnings(self, config: DcaConfig) -> tuple[str, ...]:
         """Patience that is longer than a round."""
@@ -111,9 +125,7 @@ class DcaStrategy:
         each = self._amount_raw(config, pair, 0)
         if config.end_at is None:
             return Outline(each, None, None)
-        timetable = self.timetable(config, config.name)
-        first = timetable.first(starting)
-        orders = 0 if first is None else timetable.count(first, config.end_at)
+        orders = self._rounds(config, starting, config.end_at)
         return Outline(each, orders, orders * each)
 
     def begin(self) -> Mapping[str, Any]:
@@ -151,6 +163,12 @@ class DcaStrategy:
             proposal=proposal,
             ended=f"all of its {config.orders} orders were decided" if is_last else None,
         )
+
+    def _rounds(self, config: DcaConfig, starting: datetime, until: datetime) -> int:
+        """How many rounds a plan that starts then has up to a moment."""
+        timetable = self.timetable(config, config.name)
+        first = timetable.first(starting)
+        return 0 if first is None else timetable.count(first, until)
 
     @staticmethod
     def _amount_raw(config: DcaConfig, pair: Pair, decided: int) -> int:

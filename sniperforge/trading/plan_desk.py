@@ -107,7 +107,7 @@ class PlanDesk:
         now = self._clock.now()
         timetable: Timetable = strategy.timetable(config, config.name)
         first = timetable.first(now)
-        problems = [*strategy.problems(config, pair), *self._wider_than_allowed(config)]
+        problems = [*strategy.problems(config, pair, starting=now), *self._wider_than_allowed(config)]
         if first is None:
             problems.append(f"end_at: no round is left before {config.end_at}")
         if problems or first is None:
@@ -128,13 +128,16 @@ class PlanDesk:
         """Write a plan. It begins now, or at its `start_at`.
 
         Raises:
-            InvalidInputError: Its name is taken, its wallet is not in the books, or no round is left by now.
+            InvalidInputError: Its name is taken, its wallet is not in the books, or too few rounds are left by now.
         """
         strategy: Strategy[Any] = self._registry.get(draft.kind)
         now = self._clock.now()
         first = draft.timetable.first(now)
         if first is None:
             raise unusable([f"end_at: no round is left before {draft.config.end_at}"], draft.plan_id)
+        problems = strategy.problems(draft.config, draft.pair, starting=now)
+        if problems:
+            raise unusable(problems, draft.plan_id)
         plan = Plan(
             id=draft.plan_id,
             kind=draft.kind,

@@ -67,9 +67,9 @@ def test_the_rounds_of_a_total_add_up_to_the_last_base_unit(raw: int, orders: in
     pair = Pair(Token(USDC, decimals), Token(WSOL_MINT, 9))
     settings = total(format_units(raw, decimals), orders)
     if raw < orders:
-        assert DCA.problems(settings, pair) != ()
+        assert DCA.problems(settings, pair, starting=START) != ()
         return
-    assert DCA.problems(settings, pair) == ()
+    assert DCA.problems(settings, pair, starting=START) == ()
     state, amounts, ended = DCA.begin(), [], None
     while ended is None:
         decision = decide(settings, state, pair=pair)
@@ -131,7 +131,7 @@ def test_a_band_without_a_price_decides_nothing() -> None:
     ],
 )
 def test_an_amount_that_the_token_cannot_express_is_a_problem(changes: dict[str, Any], expected: str) -> None:
-    (problem,) = DCA.problems(config(**changes), PAIR)
+    (problem,) = DCA.problems(config(**changes), PAIR, starting=START)
     assert expected in problem
 
 
@@ -140,6 +140,39 @@ def test_a_plan_with_an_end_says_what_it_spends_at_most() -> None:
     assert DCA.outline(ends, PAIR, starting=START) == Outline(5_000_000, 11, 55_000_000)
     assert DCA.outline(ends, PAIR, starting=START + timedelta(hours=11)) == Outline(5_000_000, 0, 0)
     assert DCA.outline(config(), PAIR, starting=START) == Outline(5_000_000, None, None)
+
+
+def test_orders_that_do_not_fit_before_the_end_are_a_problem() -> None:
+    ends = {"end_at": (START + timedelta(hours=3)).isoformat()}
+    assert DCA.problems(total("10", 4, **ends), PAIR, starting=START) == ()
+    (most_of_them,) = DCA.problems(total("10", 100, **ends), PAIR, starting=START)
+    assert most_of_them == (
+        "orders: only 4 of 100 orders fit before end_at: the rest would never be spent; "
+        "give fewer orders, a shorter interval or a later end_at"
+    )
+    (one_less,) = DCA.problems(total("10", 4, **ends), PAIR, starting=START + timedelta(microseconds=1))
+    assert one_less.startswith("orders: only 3 of 4 orders fit")
+
+
+def test_orders_are_counted_from_the_start_of_the_plan() -> None:
+    times = {"start_at": (START + timedelta(hours=2)).isoformat(), "end_at": (START + timedelta(hours=3)).isoformat()}
+    assert DCA.problems(total("10", 2, **times), PAIR, starting=START) == ()
+    (problem,) = DCA.problems(total("10", 3, **times), PAIR, starting=START)
+    assert problem.startswith("orders: only 2 of 3 orders fit")
+
+
+def test_orders_of_a_calendar_are_counted_by_its_clocks() -> None:
+    """Clocks go forward in the night to 29 March, so three mornings are 47 hours apart."""
+    daily = {"days": ["sat", "sun", "mon"], "time": "09:00", "time_zone": "Europe/Berlin"}
+    times = {"start_at": "2026-03-28T09:00:00+01:00", "end_at": "2026-03-30T09:00:00+02:00", "schedule": daily}
+    assert DCA.problems(total("10", 3, **times), PAIR, starting=START) == ()
+    (problem,) = DCA.problems(total("10", 4, **times), PAIR, starting=START)
+    assert problem.startswith("orders: only 3 of 4 orders fit")
+
+
+def test_wrong_amounts_and_orders_without_a_round_are_told_together() -> None:
+    wrong = total("0.0000001", 9, end_at=(START + timedelta(hours=1)).isoformat())
+    assert [one.split(":")[0] for one in DCA.problems(wrong, PAIR, starting=START)] == ["total_amount", "orders"]
 
 
 def test_what_is_perhaps_not_meant_is_said() -> None:

@@ -66,6 +66,15 @@ def test_a_plan_whose_end_passed_while_somebody_thought_about_it_is_refused(worl
         world.desk.create(draft)
 
 
+def test_orders_that_no_longer_fit_when_somebody_agrees_are_refused(world: PlanWorld) -> None:
+    values = world.values(amount_per_order=None, total_amount="10", orders=4, end_at="2026-01-01T15:00:00Z")
+    draft = world.desk.draft("dca", values, WALLET)
+    world.clock.advance(timedelta(seconds=1))
+    with pytest.raises(InvalidInputError, match="orders: only 3 of 4 orders fit before end_at"):
+        world.desk.create(draft)
+    assert world.look(lambda books: books.plans.every()) == ()
+
+
 def test_limits_wider_than_the_settings_and_amounts_too_fine_are_told_together(world: PlanWorld) -> None:
     assert refused(
         world,
