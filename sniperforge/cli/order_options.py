@@ -13,7 +13,7 @@ from sniperforge.domain.money import Mint, parse_units
 from sniperforge.domain.order import ALL, Amount, AmountKind, Crossing
 from sniperforge.domain.trigger import Direction
 from sniperforge.domain.watching import Watching
-from sniperforge.errors import InvalidInputError
+from sniperforge.errors import InvalidInputError, SniperForgeError
 from sniperforge.trading.order_conditions import change_of_percent
 
 _T = TypeVar("_T")
@@ -65,6 +65,11 @@ class Typed:
 
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
+        self.noted: list[tuple[str, str]] = []
+
+    def note(self, field: str, error: SniperForgeError) -> None:
+        """Keep what is wrong with a field that could be read: a name of nothing that there is."""
+        self.noted.append((field, str(error)))
 
     def read(self, field: str, text: str | None, parse: Callable[[str], _T]) -> _T | None:
         """What was typed for a field; None when nothing was, or what was is wrong."""
@@ -93,9 +98,10 @@ class Typed:
             field, _, text = problem.partition(": ")
             if field not in unread:
                 found.append((field, text))
-        if not found:
+        if not found and not self.noted:
             return
-        problems = tuple(f"{option_of(field)}: {_named(text, symbols or {})}" for field, text in found)
+        problems = tuple(f"{option_of(field)}: {text}" for field, text in self.noted)
+        problems += tuple(f"{option_of(field)}: {_named(text, symbols or {})}" for field, text in found)
         listed = "".join(f"\n  {problem}" for problem in problems)
         forced = any("unless forced" in problem for problem in problems)
         raise InvalidInputError(

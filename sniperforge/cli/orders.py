@@ -23,10 +23,10 @@ from sniperforge.cli.order_options import (
 from sniperforge.cli.order_preview import draft_lines, edit_lines
 from sniperforge.cli.order_words import mints_in
 from sniperforge.cli.token_names import TokenName, TokenNames, names_of
-from sniperforge.domain.money import Mint
+from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.order import Amount, Crossing, OrderKind
-from sniperforge.errors import InvalidInputError
-from sniperforge.trading.order_terms import OrderTerms, Side
+from sniperforge.errors import InvalidInputError, TokenError, WalletError
+from sniperforge.trading.order_terms import OrderTerms, Side, terms_problems
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,25 +76,48 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """The tokens that an order is about."""
+    """The tokens that an order is about, as they were typed; those that there are not stand for themselves."""
 
-    base: ResolvedToken
-    quote: ResolvedToken
-    all: Mapping[str, ResolvedToken]
+    base_name: str
+    quote_name: str
+    known: Mapping[str, ResolvedToken]
+
+    @property
+    def base(self) -> Mint:
+        """The token itself."""
+        return self.mint(self.base_name)
+
+    @property
+    def quote(self) -> Mint:
+        """What it is sold for or bought with."""
+        return self.mint(self.quote_name)
+
+    @property
+    def pair(self) -> tuple[ResolvedToken, ResolvedToken]:
+        """Both, once both are known."""
+        return self.known[self.base_name], self.known[self.quote_name]
 
     @property
     def names(self) -> TokenNames:
         """For showing."""
-        return TokenNames({one.mint: TokenName(one.symbol, one.decimals) for one in self.all.values()})
+        return TokenNames({one.mint: TokenName(one.symbol, one.decimals) for one in self.known.values()})
 
     @property
     def symbols(self) -> Mapping[Mint, str]:
         """How they are called."""
-        return {one.mint: one.symbol for one in self.all.values()}
+        return {one.mint: one.symbol for one in self.known.values()}
+
+    def mint(self, name: str) -> Mint:
+        """Its address, or something unlike any other that can be watched."""
+        return self.known[name].mint if name in self.known else Mint(name.replace("/", "?").replace("@", "?"))
+
+    def decimals(self, name: str, amount: str) -> int:
+        """Digits after the point; as many as were typed, where nobody knows."""
+        return self.known[name].decimals if name in self.known else len(amount.strip().partition(".")[2])
 
     def crossings(self, typed: Sequence[TypedCondition] | None) -> tuple[Crossing, ...]:
         """Conditions with mints."""
-        mints = {name: one.mint for name, one in self.all.items()}
+        mints = {name: self.mint(name) for one in typed or () for name in one.tokens}
         return tuple(one.crossing(mints) for one in typed or ())
 
 
@@ -135,8 +158,8 @@ def create(
     """Place an order that waits for the market. Shows what it will do first, and asks."""
     services, typed = open_services(), Typed()
     conditions = typed.read("conditions", "\n".join(condition or ()) or None, _conditions)
-    address = services.wallets.find(wallet or services.settings.wallet).address
-    tokens = _resolve(services, token, quote, conditions)
+    address = _address(services, typed, wallet)
+    tokens = _resolve(services, typed, (token, quote), conditions)
     now = services.clock.now()
     order_kind = typed.read("kind", kind, _kind)
     order_side = typed.read("side", side, _side)
@@ -149,15 +172,14 @@ def create(
         "active_from": typed.read("active_from", active_from, lambda text: parse_moment(text, now)),
         "expires_at": typed.read("expires_at", expires_at, lambda text: parse_moment(text, now)),
     }
-    _adopt(services, wallet)
     if order_kind is None:
         typed.refuse()
         return
     terms = OrderTerms(
         kind=order_kind,
         wallet=address,
-        base_mint=tokens.base.mint,
-        quote_mint=tokens.quote.mint,
+        base_mint=tokens.base,
+        quote_mint=tokens.quote,
         side=order_side or (Side.BUY if order_kind is OrderKind.BRACKET else Side.SELL),
         conditions=tokens.crossings(conditions),
         needs_all=needs_all is not False,
@@ -170,9 +192,12 @@ def create(
         force=force,
         **fields,
     )
+    if typed.noted:  # the desk could not look at the market for it; what is wrong whatever the market does is told
+        typed.refuse(map(str, terms_problems(terms, services.executor_policy, now)), symbols=tokens.symbols)
+    _adopt(services, wallet)
     draft = _drafted(services, terms, typed, tokens)
     if not (json_output and yes):
-        lines = draft_lines(services, draft, (tokens.base, tokens.quote), tokens.names)
+        lines = draft_lines(services, draft, tokens.pair, tokens.names)
         typer.echo("\n".join(lines), err=json_output)
     _confirm("Place this order?", yes=yes)
     order = services.order_desk.place(draft)
@@ -208,7 +233,7 @@ def edit(
     with services.store.read() as books:
         order = find_order(books, order_id)
     conditions = typed.read("conditions", "\n".join(condition or ()) or None, _conditions)
-    tokens = _resolve(services, order.base_mint, order.quote_mint, conditions)
+    tokens = _resolve(services, typed, (order.base_mint, order.quote_mint), conditions)
     now = services.clock.now()
     prices = {"trigger": trigger, "stop_loss": stop_loss, "take_profit": take_profit, "entry": entry,
               "trail_amount": trail_amount, "activation": activation}  # fmt: skip
@@ -230,6 +255,8 @@ def edit(
             None if expires_at == _NEVER else typed.read("expires_at", expires_at, lambda text: parse_moment(text, now))
         )
         given["expires_at"] = ends
+    if typed.noted:
+        typed.refuse()
     changed = _drafted_edit(services, order, given, typed, tokens)
     if not (json_output and yes):
         names = names_of(services, mints_in(order, changed.changed_legs))
@@ -242,12 +269,28 @@ def edit(
         typer.echo(f"order {order.id} is changed; `sniperforge order-show {order.id}` tells where it stands")
 
 
-def _resolve(services: Services, base: str, quote: str, conditions: Sequence[TypedCondition] | None) -> _Tokens:
+def _address(services: Services, typed: Typed, wallet: str | None) -> Address:
+    try:
+        return services.wallets.find(wallet or services.settings.wallet).address
+    except WalletError as error:
+        typed.note("wallet", error)
+        return Address("")
+
+
+def _resolve(
+    services: Services, typed: Typed, pair: tuple[str, str], conditions: Sequence[TypedCondition] | None
+) -> _Tokens:
     from sniperforge.ports.exchange import Lane
 
-    named = list(dict.fromkeys([base, quote, *(token for one in conditions or () for token in one.tokens)]))
-    found = dict(zip(named, services.tokens.resolve_all(named, lane=Lane.ENTRY), strict=True))
-    return _Tokens(found[base], found[quote], found)
+    fields = {name: "conditions" for one in conditions or () for name in one.tokens}
+    fields |= {pair[1]: "quote_mint", pair[0]: "base_mint"}
+    known = {}
+    for name, answer in zip(fields, services.tokens.resolve_each(list(fields), lane=Lane.ENTRY), strict=True):
+        if isinstance(answer, TokenError):
+            typed.note(fields[name], answer)
+        else:
+            known[name] = answer
+    return _Tokens(*pair, known)
 
 
 def _amount(typed: Typed, amount: str | None, quote_amount: str | None, tokens: _Tokens) -> Amount | None:
@@ -255,8 +298,9 @@ def _amount(typed: Typed, amount: str | None, quote_amount: str | None, tokens: 
         typed.problems["amount"] = "give it in tokens or in --quote-amount, not both"
         return None
     if quote_amount is not None:
-        return typed.read("quote_amount", quote_amount, lambda text: parse_quote_amount(text, tokens.quote.decimals))
-    return typed.read("amount", amount, lambda text: parse_base_amount(text, tokens.base.decimals))
+        places = tokens.decimals(tokens.quote_name, quote_amount)
+        return typed.read("quote_amount", quote_amount, lambda text: parse_quote_amount(text, places))
+    return typed.read("amount", amount, lambda text: parse_base_amount(text, tokens.decimals(tokens.base_name, text)))
 
 
 def _adopt(services: Services, wallet: str | None) -> None:
@@ -274,6 +318,11 @@ def _drafted(services: Services, terms: OrderTerms, typed: Typed, tokens: _Token
         draft = services.order_desk.draft(terms)
     except InvalidInputError as error:
         typed.refuse(error.problems, symbols=tokens.symbols)
+        raise
+    except TokenError as error:
+        if typed.problems:
+            typed.note("base_mint" if tokens.base in error.subject else "quote_mint", error)
+            typed.refuse()
         raise
     typed.refuse()
     return draft

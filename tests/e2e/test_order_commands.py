@@ -82,6 +82,34 @@ def test_wrong_input_is_told_all_at_once_and_writes_nothing(
     assert written(shared_home) == []
 
 
+def test_tokens_and_wallets_that_there_are_not_hide_nothing_else_that_is_wrong(shared_home: Home) -> None:
+    refused = shared_home.run(
+        "order-create", "--type", "conditional", "--token", "NOSUCH", "--wallet", "nobody", "--expires-at", "soon",
+        "--condition", "ALSONOT above 5", "--condition", "SOL/ALSO@NOT below 0", "--confirmations", "0",
+        "--amount", "0.000", "--trigger", "5", "--yes",
+    )  # fmt: skip
+    assert refused.status == 1
+    told = [line.strip() for line in refused.text.splitlines()]
+    for said in (
+        "--wallet: nobody: ",
+        "--token: NOSUCH: Jupiter lists no token with this symbol",
+        "--condition: ALSONOT: Jupiter lists no token with this symbol",
+        "--condition: ALSO@NOT: Jupiter lists no token with this symbol",
+        "--condition: SOL/ALSO?NOT at or below 0: ",
+        "--expires-at: 'soon'",
+        "--trigger: orders of kind conditional do not have it",
+        "--confirmations: 0 is not within",
+        "--amount: it is zero",
+    ):
+        assert sum(line.startswith(said) for line in told) == 1, refused.text
+    assert "Traceback" not in refused.text
+    assert written(shared_home) == []
+    quote = shared_home.run(*STOP, "--quote", "NOSUCH", "--quote-amount", "1.5", "--slippage-bps", "0", "--yes")
+    assert "--quote: NOSUCH: " in quote.text
+    assert "--slippage-bps: 0 is not above zero" in quote.text
+    assert "--quote-amount" not in quote.text
+
+
 def test_orders_of_every_kind_are_listed_shown_changed_and_cancelled(home: Home) -> None:
     stop = create(home, "stop-loss", "--trigger", "140", "--expires-at", "7d", "--amount", "50%")
     create(home, "take-profit", "--trigger", "220", "--quote-amount", "100", "--no-reduce-only")

@@ -18,7 +18,7 @@ from sniperforge.cli.order_options import (
 )
 from sniperforge.domain.order import ALL, Amount, AmountKind, Crossing
 from sniperforge.domain.trigger import Direction, Subject
-from sniperforge.errors import InvalidInputError
+from sniperforge.errors import InvalidInputError, TokenError
 from tests.fakes.clock import START
 from tests.fakes.order_terms import JUP, SOL
 
@@ -171,6 +171,21 @@ def test_an_amount_that_could_not_be_read_is_not_missed_as_well() -> None:
     with pytest.raises(InvalidInputError) as caught:
         typed.refuse(["amount: say how much to buy"])
     assert [problem.partition(":")[0] for problem in caught.value.problems] == ["--quote-amount"]
+
+
+def test_names_of_nothing_are_told_with_everything_else_and_as_they_were_found() -> None:
+    typed = Typed()
+    typed.note("base_mint", TokenError("Jupiter lists none", subject="NOSUCH"))
+    typed.note("conditions", TokenError(f"similar: {SOL}", subject="ALSONOT"))
+    typed.read("expires_at", "soon", lambda text: parse_moment(text, START))
+    with pytest.raises(InvalidInputError) as caught:
+        typed.refuse([f"conditions: {SOL} at or above 0: no price"], symbols={SOL: "SOL"})
+    assert caught.value.problems[:2] == (
+        "--token: NOSUCH: Jupiter lists none",
+        f"--condition: ALSONOT: similar: {SOL}",
+    )
+    assert caught.value.problems[2].startswith("--expires-at: 'soon'")
+    assert caught.value.problems[3:] == ("--condition: SOL at or above 0: no price",)
 
 
 def test_force_is_offered_only_where_it_helps() -> None:
