@@ -318,7 +318,6 @@ def settle(
 def cancel(trade_id: Annotated[str, typer.Argument(help="Id of the trade, or its beginning.")]) -> None:
     """Ask for a trade to end. What is signed is settled first: it may still land. A parked one ends at once."""
     from sniperforge.cli.trades import summary_line
-    from sniperforge.domain.ids import order_of_key
     from sniperforge.domain.intent import TERMINAL_INTENT_STATES, IntentState
     from sniperforge.trading.trade_report import find_intent, read_report
 
@@ -335,9 +334,6 @@ def cancel(trade_id: Annotated[str, typer.Argument(help="Id of the trade, or its
     report = read_report(services.store, before.id)
     typer.echo(summary_line(report.intent))
     typer.echo(f"next: {report.next_action}")
-    order = order_of_key(report.intent.key)
-    if order is not None and report.intent.state is IntentState.CANCELLED:
-        typer.echo(f"its order {order[0]} ended with it, and nothing of it fires again; make it anew if it is wanted")
 
 
 def _exit_by(intent: TradeIntent) -> None:

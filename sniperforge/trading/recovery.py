@@ -23,7 +23,7 @@ from sniperforge.ports.store import Books, Store
 from sniperforge.trading.executor_policy import BLOCKHASH_LIFE_BLOCKS
 from sniperforge.trading.plan_desk import tell
 from sniperforge.trading.reconciler import Reconciler
-from sniperforge.trading.restored_books import BEGAN, MOST, SORTED, restored
+from sniperforge.trading.restored_books import BEGAN, MOST, OLDER_BOOKS, SORTED, restored
 
 _OPEN = (IntentState.PENDING, IntentState.EXECUTING)
 
@@ -136,7 +136,7 @@ class Recovery:
                         "keeps it from being decided again"
                     )
                     books.intents.change(
-                        intent, at=now, state=IntentState.PARKED, epoch=epoch, reason_code="older_books", reason=told
+                        intent, at=now, state=IntentState.PARKED, epoch=epoch, reason_code=OLDER_BOOKS, reason=told
                     )
                     parked.append(intent.id)
                 else:

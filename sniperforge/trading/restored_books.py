@@ -22,6 +22,9 @@ from sniperforge.ports.store import Books
 
 BEGAN, SORTED, ENDED = "recovery.began", "recovery.finished", "recovery.ended"
 
+OLDER_BOOKS = "older_books"
+"""Reason code of trades that may have happened already: parked ones, and those that a person ended."""
+
 MOST = 100_000
 """How many trades, and how many orders, are looked at."""
 

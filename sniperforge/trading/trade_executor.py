@@ -69,6 +69,7 @@ from sniperforge.trading.order_life import follow
 from sniperforge.trading.preparation import Preparation, Prepared
 from sniperforge.trading.price_judge import PriceJudge
 from sniperforge.trading.progress import Progress, Step, Watch, unwatched
+from sniperforge.trading.restored_books import OLDER_BOOKS
 from sniperforge.trading.settlement import Settlement, locked_with_intent
 from sniperforge.trading.transaction_guard import TransactionGuard
 
@@ -287,7 +288,10 @@ class TradeExecutor:
         if any(attempt.state in LIVE_ATTEMPT_STATES for attempt in books.attempts.of_intent(intent.id)):
             raise ConflictError("it has a live attempt", subject=intent.id)
         if intent.cancel_requested_at is not None:
-            return self._end(books, intent, IntentState.CANCELLED, "cancelled", "cancelled on request", now)
+            code, told = "cancelled", "cancelled on request"
+            if intent.state is IntentState.PARKED:
+                code, told = OLDER_BOOKS, f"{told}; it may have happened before the books were restored"
+            return self._end(books, intent, IntentState.CANCELLED, code, told, now)
         because = f" (last: {intent.reason})" if intent.reason else ""
         if intent.deadline_at <= now:
             told = f"its deadline passed{because}. Decide it again if it is still wanted"

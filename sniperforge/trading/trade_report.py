@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
+from sniperforge.domain.ids import order_of_key
 from sniperforge.domain.intent import (
     LIVE_ATTEMPT_STATES,
     Attempt,
@@ -21,6 +22,7 @@ from sniperforge.domain.intent import (
 from sniperforge.ports.records import Event, WalletRecord
 from sniperforge.ports.store import Books, Store
 from sniperforge.trading.controls import stop_reason
+from sniperforge.trading.restored_books import OLDER_BOOKS, RUNBOOK
 from sniperforge.trading.short_ids import find_only
 
 _DIGITS = 40
@@ -93,10 +95,20 @@ class TradeReport:
             case IntentState.PARKED:
                 return (
                     f"a person decides: it may have happened already, and `sniperforge cancel {intent.id}` keeps it "
-                    "from being decided again (docs/runbooks/books-restored.md)"
+                    f"from being decided again ({RUNBOOK})"
                 )
+            case IntentState.CANCELLED if intent.reason_code == OLDER_BOOKS:
+                return f"if it had not happened and is still wanted, decide it again ({RUNBOOK}){self._and_order}"
             case _:
-                return "nothing was swapped; decide it again if it is still wanted"
+                return f"nothing was swapped; decide it again if it is still wanted{self._and_order}"
+
+    @property
+    def _and_order(self) -> str:
+        """What a cancelled trade ended with it."""
+        order = order_of_key(self.intent.key)
+        if order is None or self.intent.state is not IntentState.CANCELLED:
+            return ""
+        return f": its order {order[0]} ended with it"
 
 
 def read_report(store: Store, id_or_prefix: str) -> TradeReport:

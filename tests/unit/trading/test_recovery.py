@@ -14,6 +14,8 @@ from sniperforge.ports.plans import PlanState
 from sniperforge.ports.records import TradingMode
 from sniperforge.trading.controls import Controls
 from sniperforge.trading.recovery import Recovery, RecoveryReport
+from sniperforge.trading.restored_books import OLDER_BOOKS
+from sniperforge.trading.trade_report import read_report
 from tests.fakes.order_records import a_leg, an_order
 from tests.fakes.order_world import OrderWorld
 from tests.fakes.records import a_plan, an_attempt, an_intent
@@ -158,7 +160,8 @@ def test_a_parked_trade_that_is_cancelled_ends_at_once_and_nothing_is_signed_for
 
     ended = world.executor().cancel(intent)
 
-    assert (ended.state, ended.reason_code) == (IntentState.CANCELLED, "cancelled")
+    assert (ended.state, ended.reason_code) == (IntentState.CANCELLED, OLDER_BOOKS)
+    assert "if it had not happened" in read_report(world.store.books, intent).next_action
     assert world.finish(intent).state is IntentState.CANCELLED
     assert world.attempts() == ()
     assert [event.intent_id for event in world.events("intent.cancelled")] == [intent]
@@ -193,6 +196,7 @@ def test_an_order_whose_parked_trade_is_cancelled_ends_and_never_fires_again() -
     assert ended is not None
     assert ended.state is OrderState.CANCELLED
     assert {leg.state for leg in legs} == {LegState.CANCELLED}
+    assert f"its order {order} ended with it" in read_report(world.store.books, intent).next_action
 
 
 # ---- orders and plans, which nobody but a person can sort
