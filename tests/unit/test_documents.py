@@ -13,6 +13,8 @@ from typer.core import TyperGroup
 from sniperforge.cli.main import app
 from sniperforge.config import load_settings
 from sniperforge.embedded.stack_services import workers_of
+from sniperforge.ports.exchange import ExecuteHint
+from sniperforge.shared.jupiter.execute_codes import EXECUTE_CODES
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,6 +36,12 @@ def commands_in(text: str) -> Iterator[tuple[str, list[str]]]:
     for block, span in _CODE.findall(text):
         for name, rest in _COMMAND.findall(block or span):
             yield name, re.findall(r"(?<![\w-])--?[a-z][a-z-]*", re.sub(r"\"[^\"]*\"|'[^']*'", "", rest))
+
+
+def headings_of(text: str) -> set[str]:
+    """What a link to each heading says behind the `#`, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
@@ -60,6 +68,18 @@ def test_every_link_and_file_of_a_document_exists(document: Path) -> None:
     assert missing == []
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=names)
+def test_every_heading_that_a_document_links_to_exists(document: Path) -> None:
+    links = [link.split("#") for link in _LINK.findall(document.read_text(encoding="utf-8")) if "://" not in link]
+    to_headings = [(document.parent / where if where else document, *heading) for where, *heading in links if heading]
+    missing = [
+        f"{names(target.resolve())}#{heading}"
+        for target, heading in to_headings
+        if target.suffix == ".md" and heading not in headings_of(target.read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
 def test_every_halt_that_a_document_or_a_hint_names_has_the_reason_without_which_it_is_refused() -> None:
     code = [path for folder in ("sniperforge", "workers") for path in sorted((ROOT / folder).rglob("*.py"))]
     named = {path: _HALT.findall(path.read_text(encoding="utf-8")) for path in (*DOCUMENTS, *code)}
@@ -77,6 +97,15 @@ def test_the_guide_tells_how_many_workers_flower_shows(tmp_path: Path) -> None:
     guide = (ROOT / "docs" / "guides" / "operating.md").read_text(encoding="utf-8")
     (told,) = re.findall(r"\*Workers\*: `trade_workers` and one more \((\d+) by default\) must be online", guide)
     assert int(told) == len(workers_of(load_settings(home=tmp_path)))
+
+
+def test_the_guide_lists_every_code_of_execute_beside_those_that_mean_the_same() -> None:
+    guide = (ROOT / "docs" / "guides" / "jupiter.md").read_text(encoding="utf-8")
+    table = guide.partition("### Codes of `/execute`\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE)
+    told = {frozenset(map(int, re.findall(r"-?\d+", cell))) for cell in cells if not cell.startswith("above 0")}
+    meant = {frozenset(code for code in EXECUTE_CODES if EXECUTE_CODES[code].hint is hint) for hint in ExecuteHint}
+    assert told - {frozenset()} == meant - {frozenset()}
 
 
 def test_make_planted_plants_every_list_of_bugs_there_is() -> None:
