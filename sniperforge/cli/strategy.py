@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
     from sniperforge.cli.plan_preview import Preview
     from sniperforge.ports.plans import Plan
-    from sniperforge.strategies.config import StrategyConfig
-    from sniperforge.trading.plan_desk import Draft
 
 Name = Annotated[str, typer.Argument(help="Name of the plan.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -85,18 +83,14 @@ def stop(name: Name, yes: Yes = False) -> None:  # noqa: FBT002 (a flag)
 
 def _draft(services: Services, kind: str, config_name: str) -> Preview:
     """The plan in a file, with everything that is known about it; all problems at once."""
+    from sniperforge.cli.plan_draft import read_draft
     from sniperforge.cli.plan_file import find_plan_file, read_plan_file
     from sniperforge.cli.plan_preview import preview
-    from sniperforge.ports.exchange import Lane
     from sniperforge.strategies.config import parse_config
 
     path = find_plan_file(config_name, services.settings.home)
     values = parse_config(read_plan_file(path), subject=str(path))
-    config: StrategyConfig = services.strategies.get(kind).read(values)
-    wallet = services.wallets.find(config.wallet or services.settings.wallet)
-    tokens = services.tokens.resolve_all([config.input_token, config.output_token], lane=Lane.ENTRY)
-    with_mints = {**values, "input_token": tokens[0].mint, "output_token": tokens[1].mint}
-    draft: Draft = services.plan_desk.draft(kind, with_mints, wallet.address)
+    wallet, draft, tokens = read_draft(services, kind, values)
     return preview(services, path, wallet.name, draft, tokens)
 
 

@@ -91,15 +91,12 @@ class PlanDesk:
             wallet: Whose plan.
 
         Raises:
-            InvalidInputError: `problems` lists everything that is wrong; or there is no such strategy, or the name is
-                taken.
+            InvalidInputError: `problems` lists everything that is wrong; or there is no such strategy.
             TokenError: A token is dangerous, or there is none at this mint.
             RetryableError: Chain or Jupiter cannot be asked about the tokens.
         """
         strategy = self._registry.get(kind)
         config: StrategyConfig = strategy.read(values)
-        with self._store.read() as books:
-            _refuse_taken(books, PlanId(config.name))
         mints = (Mint(config.input_token), Mint(config.output_token))
         self._tokens.require_tradable(mints)
         source, target = (Token(mint, self._tokens.decimals(mint)) for mint in mints)
@@ -107,9 +104,7 @@ class PlanDesk:
         now = self._clock.now()
         timetable: Timetable = strategy.timetable(config, config.name)
         first = timetable.first(now)
-        problems = [*strategy.problems(config, pair, starting=now), *self._wider_than_allowed(config)]
-        if first is None:
-            problems.append(f"end_at: no round is left before {config.end_at}")
+        problems = self.problems(kind, config, pair)
         if problems or first is None:
             raise unusable(problems, config.name)
         return Draft(
@@ -123,6 +118,29 @@ class PlanDesk:
             first=first,
             warnings=strategy.warnings(config),
         )
+
+    def problems(self, kind: str, config: StrategyConfig, pair: Pair | None) -> tuple[str, ...]:
+        """Everything that keeps a plan with these settings from being made now, each with its path.
+
+        Args:
+            kind: Name of the strategy.
+            config: Its settings.
+            pair: Its tokens; None while they are not known: what depends on them is left out.
+
+        Raises:
+            InvalidInputError: There is no such strategy.
+        """
+        strategy: Strategy[Any] = self._registry.get(kind)
+        now = self._clock.now()
+        found = [] if pair is None else list(strategy.problems(config, pair, starting=now))
+        found += self._wider_than_allowed(config)
+        if strategy.timetable(config, config.name).first(now) is None:
+            found.append(f"end_at: no round is left before {config.end_at}")
+        with self._store.read() as books:
+            plan = books.plans.get(PlanId(config.name))
+        if plan is not None:
+            found.append(f"name: {_taken(plan)}")
+        return tuple(found)
 
     def create(self, draft: Draft) -> Plan:
         """Write a plan. It begins now, or at its `start_at`.
@@ -292,13 +310,16 @@ def _locked(books: Books, plan_id: PlanId, *expected: PlanState) -> Plan:
 
 def _refuse_taken(books: Books, plan_id: PlanId) -> None:
     plan = books.plans.get(plan_id)
-    if plan is None:
-        return
+    if plan is not None:
+        raise _taken(plan)
+
+
+def _taken(plan: Plan) -> InvalidInputError:
     go_on = {
         PlanState.ACTIVE: "It is at work; nothing needs to be done",
-        PlanState.PAUSED: f"`sniperforge strategy-resume {plan_id}` lets it go on",
+        PlanState.PAUSED: f"`sniperforge strategy-resume {plan.id}` lets it go on",
         PlanState.ENDED: "A name is used once: choose another one",
     }
-    raise InvalidInputError(
-        f"there is a plan of this name, and it is {plan.status.value}", subject=plan_id, fix=go_on[plan.status]
+    return InvalidInputError(
+        f"there is a plan of this name, and it is {plan.status.value}", subject=plan.id, fix=go_on[plan.status]
     )

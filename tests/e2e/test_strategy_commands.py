@@ -176,6 +176,43 @@ def test_settings_that_cannot_work_say_why_and_make_no_plan(
 
 
 @pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        (
+            {
+                "wallet": "nobody",
+                "input_token": "USDCC",
+                "output_token": "NOSUCH",
+                "max_slippage_bps": 101,
+                "end_at": "2020-01-01T00:00:00Z",
+            },
+            ["wallet", "input_token", "output_token", "max_slippage_bps", "end_at"],
+        ),
+        ({"output_token": FEE2, "amount_per_order": "0.0000001"}, ["amount_per_order", "output_token"]),
+        ({"input_token": "USDCC", "max_slippage_bps": 10_001}, ["input_token", "max_slippage_bps"]),
+    ],
+)
+def test_everything_that_is_wrong_with_settings_wallet_and_tokens_is_told_in_one_run(
+    shared_home: Home, tmp_path: Path, changes: dict[str, Any], paths: list[str]
+) -> None:
+    refused = start(shared_home, write(tmp_path, **changes))
+    assert refused.status == 1
+    told = [line.strip().split(":")[0] for line in refused.text.splitlines()[1:]]
+    assert sorted(told) == sorted(paths), refused.text
+    assert written(shared_home) == []
+
+
+def test_tokens_that_cannot_be_looked_up_hide_nothing_else(home: Home, tmp_path: Path) -> None:
+    away = Home({**home.environment, "SNIPERFORGE_JUPITER_URL": "http://127.0.0.1:9"}, home.keypair)
+    refused = start(away, write(tmp_path, max_slippage_bps=101))
+    assert refused.status == 1
+    assert "max_slippage_bps: 101 is wider" in refused.text, refused.text
+    assert "input_token, output_token: they cannot be looked up" in refused.text, refused.text
+    assert "they cannot be looked up" not in start(away, write(tmp_path)).text
+    assert written(home) == []
+
+
+@pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (("strategy-run", "--type", "grid", "--config", "dca.json"), "Known are: dca"),

@@ -11,6 +11,7 @@ from sniperforge.domain.money import WSOL_MINT, Address
 from sniperforge.errors import InvalidInputError, NodeUnavailableError, TokenError
 from sniperforge.ports.plans import CatchUp, OccurrenceState, PlanState
 from sniperforge.ports.queue import PlanId
+from sniperforge.strategies.dca import DcaStrategy
 from sniperforge.trading.plan_report import read_plan
 from sniperforge.trading.strategy_executor import RoundOutcome
 from tests.fakes.clock import START
@@ -91,6 +92,14 @@ def test_limits_wider_than_the_settings_and_amounts_too_fine_are_told_together(w
         "end_at: no round is left before 2026-01-01 11:00:00+00:00",
     )
     world.make(max_slippage_bps=100, max_cost_bps=100, deadline_s=1_200)
+
+
+def test_what_is_wrong_whatever_the_tokens_are_is_told_without_them(world: PlanWorld) -> None:
+    world.make()
+    config = DcaStrategy().read(world.values(max_cost_bps=101, end_at="2026-01-01T11:00:00Z"))
+    found = world.desk.problems("dca", config, None)
+    assert [one.split(":")[0] for one in found] == ["max_cost_bps", "end_at", "name"]
+    assert "there is a plan of this name, and it is active" in found[2]
 
 
 def test_an_unknown_kind_is_refused(world: PlanWorld) -> None:
