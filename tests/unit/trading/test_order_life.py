@@ -197,7 +197,7 @@ def test_a_cap_widens_no_farther_than_the_order_says(world: OrderWorld) -> None:
     assert caps == [300, 450, 500, 500]
 
 
-def failed_trades(world: OrderWorld, firings: int) -> list[tuple[int | None, timedelta]]:
+def failed_trades(world: OrderWorld, firings: int) -> list[tuple[int, timedelta]]:
     """The cap of each trade of a stop, and how long after its failure the next one is decided."""
     (intent,) = world.price("0.4")
     found = []
