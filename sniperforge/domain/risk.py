@@ -127,7 +127,7 @@ class RiskFacts:
         held_usd: Cost of what is held, by token.
         under_way_usd: Worth of entries that are signed and in no position yet, by the token they get.
         stops: When stops filled, oldest first, as far back as a pause can reach.
-        failures: When the newest entries ended, newest first, up to the first one that did not fail.
+        failures: When the newest entries ended, newest decision first, up to the first one that did not fail.
         divergences: When trades were set back by contradicting prices, each once, oldest first.
         exits: When each token was last sold, within the cool-down.
     """
@@ -329,11 +329,12 @@ def _failures(limits: RiskLimits, facts: RiskFacts, _: ProposedTrade) -> Use | N
     most = limits.pause_after_failures
     if most is None:
         return None
-    used, because, until = Decimal(len(facts.failures)), None, None
-    if len(facts.failures) >= most:
-        until = facts.failures[0] + limits.pause
+    used, because, until = Decimal(min(len(facts.failures), most)), None, None
+    if used >= most:
+        # The newest decision need not be the last to end: an older one may have tried for longer.
+        until = max(facts.failures) + limits.pause
         if facts.now < until:
-            because = f"the last {len(facts.failures)} entries failed, and entries pause for {_seconds(limits.pause)} s"
+            because = f"the last {most} entries failed, and entries pause for {_seconds(limits.pause)} s"
     return _use(Rule.FAILURES, most, used, because, until)
 
 

@@ -34,6 +34,9 @@ from sniperforge.ports.store import Books
 
 _ALMOST_A_SECOND = timedelta(microseconds=999_999)
 
+_OVERTAKEN = 100
+"""How many entries decided before those that make a pause are looked at: one that failed later makes it longer."""
+
 _STOPS = frozenset({OrderKind.STOP_LOSS, OrderKind.TRAILING_STOP})
 
 
@@ -156,6 +159,11 @@ def _is_stop(books: Books, key: IntentKey) -> bool:
 
 def _failures(books: Books, most: int) -> tuple[datetime, ...]:
     """When the newest entries failed, as long as none of them filled. One that was denied here tried nothing."""
+    row = _row_of_failures(books, most)
+    return row if len(row) < most else _row_of_failures(books, most + _OVERTAKEN)
+
+
+def _row_of_failures(books: Books, most: int) -> tuple[datetime, ...]:
     newest = books.risk.ended_entries(most, without=[rule.value for rule in Rule])
     return tuple(one.at for one in takewhile(lambda entry: entry.failed, newest))
 

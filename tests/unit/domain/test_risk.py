@@ -228,6 +228,14 @@ def test_so_many_failures_in_a_row_pause_entries_until_the_pause_after_the_last_
     assert denied(facts(failures=(ago(minutes=30), *times[1:])), **three) == ()
 
 
+def test_the_pause_counts_from_the_failure_that_came_last_whichever_entry_was_decided_last() -> None:
+    two: dict[str, Any] = {"pause_after_failures": 2, "pause": timedelta(minutes=30)}
+    overtaken = (ago(minutes=35), ago(hours=2), ago(minutes=10))
+    denial = only(denied(facts(failures=overtaken), **two))
+    assert (denial.used, denial.until) == (Decimal(2), ago(minutes=-20))
+    assert denial.because.startswith("the last 2 entries failed")
+
+
 # ---- cool-down
 
 
@@ -255,7 +263,7 @@ some_facts = st.builds(
     held_usd=st.dictionaries(st.sampled_from([DOG, CAT, USDC]), amounts),
     under_way_usd=st.dictionaries(st.sampled_from([DOG, CAT, USDC]), amounts),
     stops=oldest_first,
-    failures=oldest_first.map(lambda times: times[::-1]),
+    failures=st.lists(moments, max_size=8),
     divergences=oldest_first,
     exits=st.dictionaries(st.sampled_from([DOG, CAT]), moments),
 )

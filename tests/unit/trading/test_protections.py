@@ -487,6 +487,24 @@ def test_so_many_failures_in_a_row_pause_entries_and_the_pause_ends() -> None:
     assert ended(world, "after").state is IntentState.FILLED
 
 
+def test_the_pause_counts_from_an_older_entry_that_failed_after_the_newer_ones() -> None:
+    world = a_world(pause_after_failures=2, pause=HOUR)
+    nobody_sells: dict[str, Any] = {"min_out_per_input": Decimal(10)}
+    patient = world.decide("a", deadline=timedelta(minutes=5), **nobody_sells)
+    world.executor().advance(patient)
+    for name in ("b", "c"):
+        pass_time(world, timedelta(seconds=1))
+        fails(world, name)
+    assert denied_at_once(world) == ("risk_pause_after_failures",)
+
+    pass_time(world, timedelta(minutes=5))
+    assert world.finish(patient).state is IntentState.FAILED
+    pass_time(world, HOUR - timedelta(minutes=3))
+    assert denied_at_once(world) == ("risk_pause_after_failures",)
+    pass_time(world, timedelta(minutes=3))
+    assert denied_at_once(world) == ()
+
+
 def test_a_fill_between_them_begins_the_row_anew() -> None:
     world = a_world(pause_after_failures=2)
     fails(world, "one")
