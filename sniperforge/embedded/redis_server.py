@@ -76,6 +76,7 @@ class RedisServer:
             "appendonly yes",
             "appendfsync everysec",
             'save ""',  # the append-only file is enough
+            "rdbcompression no",  # so that what it keeps can be searched for secrets
             "maxmemory-policy noeviction",
             "daemonize no",
         )

@@ -8,47 +8,77 @@ import signal
 import stat
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
 import httpx
-import psutil
 import pytest
-import redis
-from sqlalchemy import MetaData, select
+from redis import Redis
 
 from sniperforge.config import load_settings
+from sniperforge.domain.ids import order_of_key
+from sniperforge.domain.intent import IntentState, TradeIntent
 from sniperforge.embedded.demo_world import DemoWorld
-from sniperforge.infrastructure.secrets_scan import Finding, Secret, scan_for_secrets
+from sniperforge.embedded.exposure import (
+    FLOWER_PAGES,
+    FLOWER_PASSWORD,
+    HOLDERS,
+    KEY,
+    PASSPHRASE,
+    REDIS_PASSWORD,
+    at_rest,
+    find_exposed,
+    secrets_of,
+    while_it_runs,
+)
+from sniperforge.embedded.processes import ChildProcess
+from sniperforge.infrastructure.secrets_scan import Secret, scan_for_secrets
+from sniperforge.ports.queue import PlanId
+from sniperforge.ports.records import Event, Severity
 from sniperforge.shared.clock import SystemClock
-from sniperforge.shared.flower_password import FLOWER_USER, flower_password
-from sniperforge.storage.engine import create_engine_for, for_reading
+from sniperforge.shared.queue import redis_address
 from tests.fakes.home_books import write_books_of
 
 pytestmark = pytest.mark.system
 
-PAGES = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length", "/metrics")
-KEPT_ON_PURPOSE = ("wallet-passphrase", "flower-password", "run/stack.toml", "run/redis/")
-"""Files of mode 0600 that are there to hold a secret: what they hold must be nowhere else."""
+WITHIN_S = 60.0
+PLAN = {
+    "name": "hourly",
+    "input_token": "USDC",
+    "output_token": "SOL",
+    "amount_per_order": "5",
+    "schedule": {"interval_s": 3_600},
+}
+
+
+def filled(world: DemoWorld) -> list[TradeIntent]:
+    return [one for one in world.trades() if one.state is IntentState.FILLED]
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoWorld]:
-    """A stack that trades, one of whose workers crashed, with the kernel's help, in the middle."""
+    """A stack with trades, a plan and an order that fired, one of whose workers crashed, with the kernel's help."""
     home = tmp_path_factory.mktemp("home")
     write_books_of(home)
     world = DemoWorld(home, SystemClock(), lambda: None)
     world.command("up", "-d")
     try:
         first = world.enqueue("USDC", "SOL", "25")
-        world.until("the first trade", lambda: world.state(first) == "filled", 60)
+        world.until("the first trade", lambda: world.state(first) == "filled", WITHIN_S)
         pid = world.pid("worker-trades")
         assert pid is not None
         os.kill(pid, signal.SIGABRT)
-        world.until("a new worker", lambda: world.pid("worker-trades") not in (None, pid), 60)
+        world.until("a new worker", lambda: world.pid("worker-trades") not in (None, pid), WITHIN_S)
         second = world.enqueue("SOL", "USDC", "0.1")
-        world.until("the second trade", lambda: world.state(second) == "filled", 60)
+        world.until("the second trade", lambda: world.state(second) == "filled", WITHIN_S)
+        (home / "plan.json").write_text(json.dumps(PLAN))
+        world.command("strategy-run", "--type", "dca", "--config", str(home / "plan.json"), "--yes")
+        world.until("the plan's round", lambda: any(one.plan_id for one in filled(world)), WITHIN_S)
+        order = "order-create --type stop-loss --token SOL --trigger 178 --amount 0.1 --yes"
+        world.command(*order.split())
+        world.price("SOL", "176")
+        world.until("the order", lambda: any(order_of_key(one.key) for one in filled(world)), WITHIN_S)
         yield world
     finally:
         world.services.close()
@@ -56,120 +86,113 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoWorld]:
 
 
 @pytest.fixture(scope="module")
-def secrets(world: DemoWorld) -> list[Secret]:
-    """Everything of this stack that nobody else may read."""
-    services = world.services
-    settings = services.settings
-    passphrase = (world.home / "wallet-passphrase").read_text().splitlines()[0]
-    exported = services.wallets.export_key(services.wallets.find(None).address)
-    assert settings.redis_url is not None
-    password = urlsplit(settings.redis_url.get_secret_value()).password
-    assert password is not None
-    return [
-        Secret("the wallet's key", bytes(json.loads(exported))),
-        Secret("the passphrase", passphrase),
-        Secret("Redis' password", password),
-        Secret("Flower's password", flower_password(settings).get_secret_value()),
-    ]
-
-
-def in_redis(world: DemoWorld) -> Iterator[tuple[str, bytes]]:
-    """Every key of Redis with its value, and what a producer just put there, before a worker takes it."""
-    address = load_settings(home=world.home).redis_url
-    assert address is not None
-    client = redis.Redis.from_url(address.get_secret_value())
-    for key in client.scan_iter(count=1_000):
-        dumped = client.dump(key)
-        yield f"redis {key.decode()}", dumped if isinstance(dumped, bytes) else b""
-    client.close()
-
-
-def on_disk(home: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file of the home but those that are there to hold a secret; keys are sealed in theirs."""
-    for path in sorted(home.rglob("*")):
-        name = str(path.relative_to(home))
-        if path.is_file() and not name.startswith(KEPT_ON_PURPOSE):
-            yield name, path.read_bytes()
-
-
-def in_books(home: Path) -> Iterator[tuple[str, bytes]]:
-    """Every row of every table, whole: in the file a page may cut it."""
-    engine = create_engine_for(load_settings(home=home).effective_database_url)
-    try:
-        with engine.connect() as connection, for_reading(connection).begin():
-            found = MetaData()
-            found.reflect(connection)
-            for table in found.sorted_tables:
-                for row in connection.execute(select(table)):
-                    told = (value.hex() if isinstance(value, bytes) else str(value) for value in row)
-                    yield f"books {table.name}", "\n".join(told).encode()
-    finally:
-        engine.dispose()
-
-
-def shown_by_flower(world: DemoWorld) -> Iterator[tuple[str, bytes]]:
-    """What an operator sees."""
-    settings = load_settings(home=world.home)
-    auth = (FLOWER_USER, flower_password(settings).get_secret_value())
-    with httpx.Client(base_url=f"http://127.0.0.1:{settings.flower_port}", auth=auth, timeout=20) as flower:
-        for page in PAGES:
-            answer = flower.get(page)
-            yield f"flower {page}", answer.content
-
-
-def in_process_list() -> Iterator[tuple[str, bytes]]:
-    """Arguments of every process, as anybody on the machine sees them."""
-    arguments = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    yield "ps", "\n".join(arguments).encode()
+def secrets(world: DemoWorld) -> dict[str, Secret]:
+    return {one.name: one for one in secrets_of(world.services)}
 
 
 def everywhere(world: DemoWorld) -> Iterator[tuple[str, bytes]]:
-    yield from in_redis(world)
-    yield from on_disk(world.home)
-    yield from in_books(world.home)
-    yield from shown_by_flower(world)
-    yield from in_process_list()
+    yield from while_it_runs(world.services)
+    yield from at_rest(world.services)
 
 
-def found(world: DemoWorld, secrets: list[Secret]) -> tuple[Finding, ...]:
-    return scan_for_secrets(everywhere(world), secrets)
-
-
-def test_no_secret_is_anywhere(world: DemoWorld, secrets: list[Secret]) -> None:
-    places = [name for name, _ in everywhere(world)]
-    assert {"books wallets", "books trade_intents", "books attempts", "ps", "flower /tasks"} <= set(places)
-    assert any(name.startswith("redis ") for name in places)
-    assert any(name.startswith("logs/") for name in places)
-    assert found(world, secrets) == ()
+def test_no_secret_is_anywhere_but_in_the_files_that_are_there_to_hold_it(
+    world: DemoWorld, secrets: dict[str, Secret]
+) -> None:
+    places = dict(everywhere(world))
+    assert {"books wallets", "books strategy_plans", "books orders", "books attempts"} <= set(places)
+    assert {"logs/worker-trades.out", "sandbox/chain.db", "flower /api/tasks"} <= set(places)
+    for beginning in ("redis ", "run/redis/appendonly", "arguments of ", "environment of "):
+        assert any(name.startswith(beginning) and content for name, content in places.items()), beginning
+    found = {(one.secret, one.place) for one in scan_for_secrets(everywhere(world), list(secrets.values()))}
+    assert found == {(secret, file) for secret, files in HOLDERS.items() for file in files}
+    assert find_exposed(everywhere(world), list(secrets.values())) == ()
 
 
 def test_flower_shows_nothing_without_its_password(world: DemoWorld) -> None:
     port = load_settings(home=world.home).flower_port
-    assert [httpx.get(f"http://127.0.0.1:{port}{page}", timeout=20).status_code for page in PAGES] == [401] * len(PAGES)
+    answers = [httpx.get(f"http://127.0.0.1:{port}{page}", timeout=20).status_code for page in FLOWER_PAGES]
+    assert answers == [401] * len(FLOWER_PAGES)
 
 
 def test_files_that_hold_secrets_are_their_owners_alone(world: DemoWorld) -> None:
-    folder, *files = (world.home / name for name in ("run", "wallet-passphrase", "flower-password", "run/stack.toml"))
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600] * 3
+    assert stat.S_IMODE((world.home / "run").stat().st_mode) == 0o700
+    files = [world.home / name for names in HOLDERS.values() for name in names]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o600] * len(files)
 
 
-def test_a_secret_that_is_planted_is_found_in_each_place(world: DemoWorld, secrets: list[Secret]) -> None:
-    key, passphrase, *_ = secrets
-    assert isinstance(key.value, bytes)
-    assert isinstance(passphrase.value, str)
-    (world.home / "logs" / "planted.log").write_text(f"unlocking with {passphrase.value}\n")
-    address = load_settings(home=world.home).redis_url
-    assert address is not None
-    client = redis.Redis.from_url(address.get_secret_value())
-    client.set("planted", key.value.hex())
-    shown = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", passphrase.value])
+def plant_in_flower(world: DemoWorld, text: str) -> None:
+    """As the argument of a task; whoever looks at its worker's log finds it there as well."""
+    world.services.queue.ring_plan(PlanId(text))
+
+    def shown() -> bool:
+        return any(
+            name == "flower /api/tasks" and text.encode() in page for name, page in while_it_runs(world.services)
+        )
+
+    world.until("the task in Flower", shown, WITHIN_S)
+
+
+def rewrites(client: Any) -> bool:
+    told = client.info("persistence")
+    return bool(told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"])
+
+
+def plant_in_redis(world: DemoWorld, kept: str, gone: str) -> None:
+    """One in a message that would be compressed if anything were, live and in the rewritten append-only file; the
+    other was deleted again, and is in that file alone.
+    """
+    client: Any = Redis.from_url(redis_address(world.services.settings), decode_responses=True)
+    client.rpush("planted", json.dumps({"headers": "a" * 2_000, "args": kept, "properties": "a" * 2_000}))
+    client.execute_command("BGREWRITEAOF")
+    world.until("the rewrite", lambda: not rewrites(client), WITHIN_S)
+    client.set("planted-and-gone", gone)
+    client.delete("planted-and-gone")
+    client.close()
+
+
+def plant_in_books(world: DemoWorld, text: str) -> None:
+    """In a row that is longer than a page of the file."""
+    facts = {"answer": "-" * 9_000 + text}
+    with world.services.store.write() as books:
+        now = world.services.clock.now()
+        books.events.add(Event(at=now, kind="test.planted", severity=Severity.INFO, message="planted", facts=facts))
+
+
+def plant_in_crash(world: DemoWorld, text: str) -> None:
+    """A child of the supervisor's kind ends with a traceback that tells."""
+    crash = "import os; raise ValueError(os.environ['TOLD'])"
+    child = ChildProcess([sys.executable, "-c", crash], {"TOLD": text}, world.home / "logs" / "planted.out")
+    world.until("the crash", lambda: child.exit_code() is not None, WITHIN_S)
+
+
+def test_a_secret_that_is_planted_is_found_in_each_place(world: DemoWorld, secrets: dict[str, Secret]) -> None:
+    """The last one here: what it plants stays."""
+    values = {name: one.value for name, one in secrets.items()}
+    key, passphrase = values[KEY], values[PASSPHRASE]
+    flower, redis = values[FLOWER_PASSWORD], values[REDIS_PASSWORD]
+    assert isinstance(key, bytes)
+    assert isinstance(passphrase, str)
+    assert isinstance(flower, str)
+    assert isinstance(redis, str)
+    (world.home / "logs" / "planted.log").write_text(f"unlocking with {passphrase}\n")
+    plant_in_flower(world, passphrase)
+    plant_in_redis(world, kept=b64encode(key).decode(), gone=flower)
+    plant_in_books(world, key.hex())
+    plant_in_crash(world, redis)
+    shown = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", passphrase])
     try:
-        places = {finding.place for finding in found(world, secrets)}
-        assert {"logs/planted.log", "redis planted", "ps"} <= places
+        exposed = find_exposed(everywhere(world), list(secrets.values()))
     finally:
         shown.kill()
         shown.wait()
-        client.delete("planted")
-        client.close()
-        (world.home / "logs" / "planted.log").unlink()
+    found = {(one.secret, one.place) for one in exposed}
+    assert found >= {
+        (PASSPHRASE, "logs/planted.log"),
+        (PASSPHRASE, "flower /api/tasks"),
+        (PASSPHRASE, f"arguments of process {shown.pid}"),
+        (KEY, "redis planted"),
+        (KEY, "books events"),
+        (REDIS_PASSWORD, "logs/planted.out"),
+    }
+    kept = {secret for secret, place in found if place.startswith("run/redis/appendonly")}
+    assert kept >= {KEY, FLOWER_PASSWORD}
