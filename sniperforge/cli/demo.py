@@ -128,8 +128,11 @@ def _end(report: DemoReport) -> Iterator[RenderableType]:
     yield _orders(report)
     yield _hurts(report)
     yield _balances(report)
-    if report.invariants:
-        yield f"I1-I8 held against the chain: {report.invariants}"
+    if report.invariants and not report.broken:
+        yield f"I1-I7 held against the chain: {report.invariants}"
+    if report.searched and not report.broken:
+        seen = ", ".join(f"{count} places {when}" for when, count in report.searched.items())
+        yield f"I8 held: no key, passphrase or password in {seen}"
     landed = sum(1 for one in report.trades if one.state == "filled")
     if report.problems:
         yield "\n".join(f"[bold red]failed[/]  {escape(one)}" for one in report.problems)

@@ -18,8 +18,9 @@ from sniperforge.domain.intent import IntentState
 from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Address
 from sniperforge.embedded.demo_lines import Token, trade_line
 from sniperforge.embedded.demo_orders import BUDGET_USDC, TOKEN, DemoOrders
-from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, TradeLine
+from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, Searched, TradeLine
 from sniperforge.embedded.demo_world import DemoWorld
+from sniperforge.embedded.exposure import at_rest, find_exposed, secrets_of, while_it_runs
 from sniperforge.embedded.private_files import write_private
 from sniperforge.embedded.stack_services import BEAT, OTHERS_WORKER, workers_of
 from sniperforge.errors import RetryableError, SniperForgeError
@@ -85,6 +86,7 @@ class Demo:
         finally:
             self._stop()
         if self.report.ready_s:
+            self._look_back()
             self.report.trades = self.trade_lines()
             self.report.orders = self._orders.lines()
         self.report.judge(len(ONE_OFFS))
@@ -131,13 +133,14 @@ class Demo:
         self._kill_beat()
         self._drop_a_response(one_offs)
         self._answer_429(one_offs)
-        self._orders.crash()
+        self._orders.rise_and_crash()
         self._say("step", f"waiting for {LEAST_BUYS} rounds, then the plan is stopped and everything settles")
         world.until("the plan's rounds", lambda: self._buys() >= LEAST_BUYS, _FINAL_WITHIN_S)
         world.command("strategy-stop", PLAN, "--yes")
         world.until("everything settled", lambda: not world.unsettled(), _FINAL_WITHIN_S)
         world.until("every order's end", lambda: not self._orders.are_open(), _WITHIN_S)
         self._hold_books_against_chain()
+        self._look_for_secrets("while it ran", while_it_runs(world.services))
 
     # ---- what is hurt
 
@@ -237,13 +240,13 @@ class Demo:
                         chain_raw=holdings.raw.get(asset, 0),
                     )
                 )
-        checked = services.invariants.check(wallet)
-        at = checked.looked_at
-        self.report.invariants = (
-            f"{at.intents} trades, {at.attempts} transactions, {at.fills} fills, {at.lines} ledger lines "
-            f"and {at.assets} assets against {at.transactions} transactions on chain"
-        )
-        self.report.problems += [f"{one.invariant} {one.subject}: {one.what}" for one in checked.violations]
+        self.report.hold(services.invariants.check(wallet))
+
+    def _look_for_secrets(self, when: Searched, places: Iterator[tuple[str, bytes]]) -> None:
+        """I8: what runs is asked before it stops, files and books after it, with what stopping left in them."""
+        looked_at = list(places)
+        self.report.searched[when] = len(looked_at)
+        self.report.broken += map(str, find_exposed(looked_at, secrets_of(self._world.services)))
 
     def _symbol(self, mint: str) -> str:
         try:
@@ -255,5 +258,11 @@ class Demo:
         self._say("step", "stopping everything")
         try:
             self._world.command("down")
+        except (SniperForgeError, OSError) as error:
+            self.report.problems.append(str(error))
+
+    def _look_back(self) -> None:
+        try:
+            self._look_for_secrets("at rest", at_rest(self._world.services))
         except (SniperForgeError, OSError) as error:
             self.report.problems.append(str(error))

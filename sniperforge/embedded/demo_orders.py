@@ -1,6 +1,7 @@
 """What the demo shows of orders: placed as typed, before anything is hurt; then their market rises, and crashes.
 
-The price of their token is moved by decree, one step after the other; each fires what it must, and nothing else.
+The rise is decreed, step by step. The fall is the sandbox's own scenario `crash`, which takes every token along and
+waits for nobody: the price falls on while what it fired is traded.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 TOKEN = "JUP"  # noqa: S105 (the other kind of token)
 """Not the one that the plan buys: its price stays."""
 
-BUDGET_USDC = "150"
-"""What the orders will sell is bought for so much."""
+BUDGET_USDC = "200"
+"""What the orders will sell is bought for so much: enough for all of them before what one of them buys is final."""
 
 _START_USD = Decimal("0.42")
 _FILLED, _CANCELLED = LegState.FILLED, LegState.CANCELLED
@@ -40,37 +41,31 @@ class _Placed:
 
 
 _ORDERS = {
-    OrderKind.STOP_LOSS: _Placed("--trigger 0.36 --amount 100", {LegName.MAIN: _FILLED}),
+    OrderKind.STOP_LOSS: _Placed("--trigger 0.385 --amount 100", {LegName.MAIN: _FILLED}),
     OrderKind.TRAILING_STOP: _Placed("--trail-bps 500 --amount 100", {LegName.MAIN: _FILLED}),
     OrderKind.OCO: _Placed(
-        "--stop-loss 0.35 --take-profit 0.44 --amount 100", {LegName.STOP: _CANCELLED, LegName.TAKE: _FILLED}
+        "--stop-loss 0.39 --take-profit 0.44 --amount 100", {LegName.STOP: _CANCELLED, LegName.TAKE: _FILLED}
     ),
     OrderKind.BRACKET: _Placed(
-        "--entry 0.40 --stop-loss 0.37 --take-profit 0.50 --quote-amount 40",
+        "--entry 0.41 --stop-loss 0.395 --take-profit 0.50 --quote-amount 40",
         {LegName.ENTRY: _FILLED, LegName.STOP: _FILLED, LegName.TAKE: _CANCELLED},
     ),
 }
 
+_FOLLOWED_USD, _TAKEN_USD = "0.435", "0.45"
+"""The rise: first the trailing stop follows, then the OCO takes its profit."""
 
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """A step of the market, and the leg that it fires."""
-
-    usd: str
-    what: str
-    fires: tuple[OrderKind, LegName] | None = None
-
-
-_MOVES = (
-    _Move("0.435", "it rises, and the trailing stop follows"),
-    _Move("0.45", "it rises to the take-profit of the OCO", (OrderKind.OCO, LegName.TAKE)),
-    _Move("0.425", "it turns, as far as the trailing stop allows", (OrderKind.TRAILING_STOP, LegName.MAIN)),
-    _Move("0.398", "it falls to the entry of the bracket", (OrderKind.BRACKET, LegName.ENTRY)),
-    _Move("0.365", "it crashes through the bracket's stop", (OrderKind.BRACKET, LegName.STOP)),
-    _Move(
-        "0.345", "it crashes through the stop-loss, and the dead stop of the OCO", (OrderKind.STOP_LOSS, LegName.MAIN)
-    ),
+_FALL = (
+    (OrderKind.TRAILING_STOP, LegName.MAIN),
+    (OrderKind.BRACKET, LegName.ENTRY),
+    (OrderKind.BRACKET, LegName.STOP),
+    (OrderKind.STOP_LOSS, LegName.MAIN),
 )
+"""What the crash fires, in this order; the last one lies beyond the dead stop of the OCO."""
+
+_CRASH_SPEED = 1_800
+"""Market seconds per second: half a percent each second, so that quotes are still good when they are traded."""
+
 _NEAR = Decimal("0.001")
 """The exchange's prices differ from the decreed one by less than this share."""
 
@@ -110,22 +105,21 @@ class DemoOrders:
             self._ids[kind] = found[1]
             self._say("step", f"{words}: {found[1]}")
 
-    def crash(self) -> None:
-        """Let the market rise and crash; it moves on when what it fired has landed.
+    def rise_and_crash(self) -> None:
+        """Let the market rise, then crash by itself, until everything has fired and what it fired has landed.
 
         Raises:
             DemoError: Something did not fire, or its trade did not land.
         """
-        for move in _MOVES:
-            self._world.price(TOKEN, move.usd)
-            self._say("moved", f"{TOKEN} costs {move.usd} USD: {move.what}")
-            if move.fires is None:
-                self._world.until("a look at that price", partial(self._has_followed_to, move.usd), self._within_s)
-                continue
-            kind, name = move.fires
-            took = self._world.until(f"{kind} {name}", partial(self._is_filled, kind, name), self._within_s)
-            leg = self._leg(kind, name).leg
-            self._say("fired", f"{kind} {name} fired at {leg.fired_value:.6f}, and filled ({took:.1f} s)")
+        self._rise_to(_FOLLOWED_USD, "the trailing stop follows")
+        self._world.until("a look at that price", partial(self._has_followed_to, _FOLLOWED_USD), self._within_s)
+        self._rise_to(_TAKEN_USD, "the take-profit of the OCO")
+        self._await_fill(OrderKind.OCO, LegName.TAKE)
+        self._say("moved", "the scenario `crash` begins: half an hour of market each second")
+        self._world.market("crash", speed=_CRASH_SPEED)
+        for kind, name in _FALL:
+            self._await_fill(kind, name)
+        self._world.market("calm", speed=1)
 
     def are_open(self) -> bool:
         """Whether any of them can still do something."""
@@ -144,6 +138,15 @@ class DemoOrders:
                 followed = self._followed if isinstance(leg.leg.rule, Trail) else None
                 found.append(order_line(self._world.services.store, report, leg, expected=end, followed=followed))
         return found
+
+    def _rise_to(self, usd: str, what: str) -> None:
+        self._world.price(TOKEN, usd)
+        self._say("moved", f"{TOKEN} rises to {usd} USD: {what}")
+
+    def _await_fill(self, kind: OrderKind, name: LegName) -> None:
+        took = self._world.until(f"{kind} {name}", partial(self._is_filled, kind, name), self._within_s)
+        leg = self._leg(kind, name).leg
+        self._say("fired", f"{kind} {name} fired at {leg.fired_value:.6f}, and filled ({took:.1f} s)")
 
     def _is_filled(self, kind: OrderKind, name: LegName) -> bool:
         self._follow()

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from sniperforge.infrastructure.invariant_report import Report
 
 LEAST_BUYS = 12
 """So many rounds of the plan must land."""
+
+Searched = Literal["while it ran", "at rest"]
+SEARCHED: tuple[Searched, ...] = get_args(Searched)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +133,10 @@ class DemoReport:
     Attributes:
         ready_s: From the start to a stack that is ready.
         seconds: All of it.
-        invariants: What I1 to I8 were held against.
+        invariants: What I1 to I7 were held against; empty if they were not.
+        searched: For secrets (I8), how many places: keys of Redis, pages of Flower and processes while it ran; files
+            and rows at rest.
+        broken: What breaks one of I1 to I8.
         problems: What was promised and did not hold; empty is success.
     """
 
@@ -138,7 +147,18 @@ class DemoReport:
     hurts: list[Hurt] = field(default_factory=list)
     balances: list[BalanceLine] = field(default_factory=list)
     invariants: str = ""
+    searched: dict[Searched, int] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def hold(self, checked: Report) -> None:
+        """Take over what a check of I1 to I7 found. In a demo I7 must hold, too: everything has settled by then."""
+        at = checked.looked_at
+        self.invariants = (
+            f"{at.intents} trades, {at.attempts} transactions, {at.fills} fills, {at.lines} ledger lines "
+            f"and {at.assets} assets against {at.transactions} transactions on chain"
+        )
+        self.broken += map(str, (*checked.violations, *checked.alerts))
 
     def judge(self, one_offs: int) -> None:
         """Add a problem for each promise that did not hold.
@@ -168,6 +188,11 @@ class DemoReport:
         ]
         if not self.balances:
             self.problems.append("books and chain were not compared")
+        self.problems += self.broken
+        if not self.invariants:
+            self.problems.append("I1-I7 were not checked")
+        unsearched = [when for when in SEARCHED if not self.searched.get(when)]
+        self.problems += [f"nothing was searched for secrets {when}" for when in unsearched]
 
     def as_json(self) -> dict[str, Any]:
         """All of it; exact numbers as strings."""

@@ -165,6 +165,11 @@ class DemoWorld:
         """Put a token at this many dollars; pools and prices of the exchange move at once."""
         self._admin("POST", "/price", {"token": symbol, "usd": usd})
 
+    def market(self, scenario: str, *, speed: int) -> None:
+        """Let a scenario of the sandbox begin, at this many market seconds per second."""
+        self._admin("POST", "/scenario", {"scenario": scenario})
+        self._admin("POST", "/clock", {"market_speed": speed})
+
     def fault(self, target: str, kind: str, count: int, **params: int) -> None:
         """Something that the sandbox's network does to the next `count` requests."""
         self._admin("POST", "/faults", {"target": target, "kind": kind, "count": count, "params": params})

@@ -48,6 +48,10 @@ def test_the_demo_lands_every_trade_once_whatever_is_hurt(tmp_path: Path, books:
     assert all(one["healed"] for one in shown["hurts"])
     assert {one["asset"] for one in shown["balances"]} >= {"USDC", "SOL (native)"}
     assert all(one["books_raw"] == one["chain_raw"] for one in shown["balances"])
+    assert shown["broken"] == []
+    assert all(shown["searched"][when] > 0 for when in ("while it ran", "at rest"))
+    assert "I1-I7 held against the chain" in ended.stdout
+    assert "I8 held" in ended.stdout
     assert "<svg" in picture.read_text()
     assert "://" not in picture.read_text().replace("http://www.w3.org/2000/svg", "").replace(
         "https://www.textualize.io", ""

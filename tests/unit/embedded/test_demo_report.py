@@ -8,7 +8,9 @@ from decimal import Decimal
 
 import pytest
 
+from sniperforge.domain.money import Address
 from sniperforge.embedded.demo_report import LEAST_BUYS, BalanceLine, DemoReport, Hurt, OrderLine, TradeLine
+from sniperforge.infrastructure.invariant_report import Alert, LookedAt, Report, Violation
 
 TRADE = TradeLine(
     id="t",
@@ -57,6 +59,8 @@ def a_good_one() -> DemoReport:
         orders=[STOP, TRAIL, ENTRY, EXIT, TAKE],
         hurts=[Hurt(what="SIGKILL", at_s=1.0, healed="started again", took_s=2.0)],
         balances=[BalanceLine(asset="SOL", slot=7, books_raw=10, chain_raw=10)],
+        invariants="15 trades against 15 transactions",
+        searched={"while it ran": 100, "at rest": 200},
     )
 
 
@@ -71,6 +75,21 @@ def test_a_demo_that_keeps_its_promises_has_no_problem() -> None:
     assert report.as_json()["ok"] is True
     assert report.as_json()["trades"][0]["price"] == "166.6667"
     assert report.as_json()["orders"][0]["fired_at"] == "0.359"
+
+
+def test_a_violation_and_an_alert_are_problems_both() -> None:
+    seen = LookedAt(
+        transactions=9, landings=8, in_flight=0, intents=7, attempts=6, fills=5, lines=4, assets=3, uncountable=0
+    )
+    violation = Violation(invariant="I2", subject="intent a", what="it has two fills", fix="Look", evidence={})
+    alert = Alert(subject="intent b", what="nothing happened to it", fix="Ring it")
+    report = a_good_one()
+    report.hold(Report(wallet=Address("w"), node="a", slot=7, violations=(violation,), alerts=(alert,), looked_at=seen))
+    assert report.invariants.startswith("7 trades, 6 transactions, 5 fills, 4 ledger lines and 3 assets against 9 ")
+    assert problems_of(report) == [
+        "I2 intent a: it has two fills. Look",
+        "I7 intent b: nothing happened to it. Ring it",
+    ]
 
 
 def a_round_less(report: DemoReport) -> None:
@@ -95,6 +114,22 @@ def a_base_unit_that_is_missing(report: DemoReport) -> None:
 
 def no_comparison(report: DemoReport) -> None:
     report.balances.clear()
+
+
+def an_invariant_that_broke(report: DemoReport) -> None:
+    report.broken.append("I7 intent x: nothing happened to it")
+
+
+def invariants_not_checked(report: DemoReport) -> None:
+    report.invariants = ""
+
+
+def no_search_at_rest(report: DemoReport) -> None:
+    del report.searched["at rest"]
+
+
+def a_search_of_nothing(report: DemoReport) -> None:
+    report.searched["while it ran"] = 0
 
 
 def orders_not_shown(report: DemoReport) -> None:
@@ -151,6 +186,10 @@ def an_exit_of_another_amount(report: DemoReport) -> None:
         (a_wound_that_did_not_heal, "did not heal: FLUSHALL"),
         (a_base_unit_that_is_missing, "USDC: the books say 10 and the chain 11 at slot 7"),
         (no_comparison, "were not compared"),
+        (an_invariant_that_broke, "I7 intent x: nothing happened to it"),
+        (invariants_not_checked, "I1-I7 were not checked"),
+        (no_search_at_rest, "nothing was searched for secrets at rest"),
+        (a_search_of_nothing, "nothing was searched for secrets while it ran"),
     ],
 )
 def test_a_demo_that_breaks_a_promise_says_which(damage: Callable[[DemoReport], None], told: str) -> None:
