@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
     from sniperforge.cli.token_names import TokenNames
     from sniperforge.domain.money import Address
+    from sniperforge.ports.records import KnownTransaction
     from sniperforge.trading.differences import Difference
     from sniperforge.trading.reconciler import ScanReport
 
@@ -53,7 +54,12 @@ def reconcile(
     ] = 20.0,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,  # noqa: FBT002
 ) -> None:
-    """Read a wallet's history on chain, book what others did, and compare balances; exit 1 on any difference."""
+    """Read a wallet's history on chain, book what others did, and compare balances.
+
+    Exit 1 on any difference, and while the wallet is halted because somebody else moved it.
+    """
+    from sniperforge.trading.controls import Controls
+
     services = open_services()
     if services.on_paper:
         typer.echo("PAPER: there is no chain to compare with; the books are held against themselves", err=True)
@@ -63,11 +69,12 @@ def reconcile(
     report = services.reconciler.scan(address, whole=whole)
     _book_undead(services, report)
     found = _compared(services, address, within_s=seconds)
+    foreign = Controls(store=services.store, clock=services.clock).foreign_transactions(address)
     if json_output:
-        print_json(_as_json(report, found))
+        print_json(_as_json(report, found, foreign))
     else:
-        _print(services, report, found)
-    if found or report.foreign:
+        _print(services, report, found, foreign)
+    if found or foreign:
         raise typer.Exit(1)
 
 
@@ -112,10 +119,16 @@ def _book_undead(services: Services, report: ScanReport) -> None:
             executor.look_again(attempt)
 
 
-def _print(services: Services, report: ScanReport, found: tuple[Difference, ...]) -> None:
+def _print(
+    services: Services,
+    report: ScanReport,
+    found: tuple[Difference, ...],
+    foreign: tuple[KnownTransaction, ...],
+) -> None:
     from sniperforge.cli.token_names import names_of
     from sniperforge.domain.money import Mint
     from sniperforge.ports.records import NATIVE_SOL
+    from sniperforge.trading.attribution import RUNBOOK
 
     new = f"{len(report.booked)} transactions looked at for the first time"
     typer.echo(f"{report.wallet} at finalized slot {report.slot}: {new}")
@@ -123,11 +136,13 @@ def _print(services: Services, report: ScanReport, found: tuple[Difference, ...]
         typer.echo(f"  {one.attribution.value:<8} {one.signature} in slot {one.slot}")
     for signature in report.unread:
         typer.echo(f"  unread   {signature}: the node knows its name only; ask again")
-    if report.foreign:
-        typer.echo(
-            "somebody else moved this wallet, and it is halted: read docs/runbooks/foreign-transaction.md, then "
-            "`sniperforge resume`"
-        )
+    if foreign:
+        with services.store.read() as books:
+            wallet = books.wallets.get(report.wallet)
+        typer.echo(f"somebody else moved this wallet, and it is halted since; {RUNBOOK} says what to do:")
+        for one in foreign:
+            typer.echo(f"  foreign  {one.signature} in slot {one.slot}, seen {one.seen_at:%Y-%m-%d %H:%M:%S} UTC")
+        typer.echo(f"`sniperforge resume {wallet.name if wallet is not None else report.wallet}` lets it go on")
     names = names_of(services, [Mint(one.asset) for one in found if one.asset != NATIVE_SOL])
     for difference in found:
         typer.echo(f"  differs  {_difference(difference, names)}")
@@ -147,13 +162,18 @@ def _difference(one: Difference, names: TokenNames) -> str:
     return f"books {shown(one.books_raw)}, chain {shown(one.chain_raw)} ({one.missing_raw:+d} base units): {one.text}"
 
 
-def _as_json(report: ScanReport, found: tuple[Difference, ...]) -> dict[str, Any]:
+def _as_json(
+    report: ScanReport, found: tuple[Difference, ...], foreign: tuple[KnownTransaction, ...]
+) -> dict[str, Any]:
     return {
         "wallet": report.wallet,
         "slot": report.slot,
         "looked_at": [
             {"signature": one.signature, "slot": one.slot, "attribution": one.attribution.value}
             for one in report.booked
+        ],
+        "foreign": [
+            {"signature": one.signature, "slot": one.slot, "seen_at": one.seen_at.isoformat()} for one in foreign
         ],
         "unread": list(report.unread),
         "differences": [

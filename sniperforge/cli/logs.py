@@ -1,4 +1,4 @@
-"""`logs`: the home's log files as readable lines, with what the books tell of a trade between them."""
+"""`logs`: the home's log files as readable lines, with what the books tell of a trade between them, or their events."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY_S = 0.3
 _ROUNDS = 1_000
+_EVENTS = 1_000
+"""So many of the newest are looked at each time, that none is missed while they are followed."""
 _OF_PLANS = ("plan", "plan_id")
 _TOLD_ELSEWHERE = frozenset({"role", "logger", "exception", "task_id"})
 
@@ -32,6 +34,9 @@ def register(app: typer.Typer) -> None:
 def logs(
     intent: Annotated[str | None, typer.Option(help="Only what tells of this trade; the beginning of its id.")] = None,
     plan: Annotated[str | None, typer.Option(help="Only what tells of this plan and its trades.")] = None,
+    events: Annotated[  # noqa: FBT002 (a flag)
+        bool, typer.Option("--events", help="Only the events in the books, of trades and of everything else.")
+    ] = False,
     level: Annotated[str, typer.Option(help="Least severe: debug, info, warning, error or critical.")] = "debug",
     lines: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what is written from now on.")] = False,  # noqa: FBT002
@@ -40,23 +45,27 @@ def logs(
     from sniperforge.log_reader import LogReader
 
     services = open_services()
-    source = _Source(services, *_checked(services, intent, plan, level))
+    source = _Source(
+        services, *_checked(services, intent, plan, level, events=events), most=max(lines, _EVENTS) if events else None
+    )
     reader = LogReader(services.settings.log_dir)
-    shown = [_of_log(line) for line in reader.newest(source.wants, lines)]
+    shown = [] if events else [_of_log(line) for line in reader.newest(source.wants, lines)]
     shown += source.new_events()
     if not shown and not follow:
-        typer.echo(f"nothing in {services.settings.log_dir} tells of that", err=True)
+        where = "the books" if events else services.settings.log_dir
+        typer.echo(f"nothing in {where} tells of that", err=True)
     _print(sorted(shown, key=lambda one: one.at)[-lines:])
     while follow:
         services.clock.sleep(_LOOK_EVERY_S)
-        shown = [_of_log(line) for line in reader.more(source.wants)] + source.new_events()
+        shown = [] if events else [_of_log(line) for line in reader.more(source.wants)]
+        shown += source.new_events()
         _print(sorted(shown, key=lambda one: one.at))
     if reader.unreadable:
         typer.echo(f"{reader.unreadable} lines are no log lines and were left out", err=True)
 
 
 def _checked(
-    services: Services, intent: str | None, plan: str | None, level: str
+    services: Services, intent: str | None, plan: str | None, level: str, *, events: bool
 ) -> tuple[IntentId | None, str | None, int]:
     """What to look for, or every reason why it cannot be."""
     from sniperforge.log_reader import LEVELS
@@ -66,8 +75,8 @@ def _checked(
     problems = []
     if level not in LEVELS:
         problems.append(f"level: {level!r} is none of {', '.join(LEVELS)}")
-    if intent is not None and plan is not None:
-        problems.append("intent, plan: give one of them")
+    if (intent is not None) + (plan is not None) + events > 1:
+        problems.append("intent, plan, events: give one of them")
     if problems:
         raise InvalidInputError("; ".join(problems), subject="logs", problems=tuple(problems))
     if intent is None and plan is None:
@@ -93,15 +102,18 @@ class _Shown:
 
 
 class _Source:
-    """Which lines are wanted, and what the books add to them."""
+    """Which lines are wanted, and what the books add to them: with `most`, so many of their newest events."""
 
-    def __init__(self, services: Services, intent: IntentId | None, plan: str | None, least: int) -> None:
+    def __init__(
+        self, services: Services, intent: IntentId | None, plan: str | None, least: int, *, most: int | None
+    ) -> None:
         from sniperforge.log_reader import LEVELS
 
         self._services = services
         self._intent = intent
         self._plan = plan
         self._levels = frozenset(LEVELS[least:])
+        self._most = most
         self._intents = () if plan is None else self._intents_of(plan)
         self._shown: set[int | None] = set()
 
@@ -118,15 +130,20 @@ class _Source:
         return True
 
     def new_events(self) -> list[_Shown]:
-        """The timeline of the trade asked about, as far as it was not shown yet."""
+        """The timeline of what was asked about, as far as it was not shown yet."""
+        from sniperforge.ports.records import Severity
+
         if self._plan is not None:
             self._intents = self._intents_of(self._plan)
         wanted = self._intents if self._intent is None else (self._intent,)
-        if not wanted:
+        if not wanted and self._most is None:
             # Nothing is asked of the books, so that the logs can be read when the books cannot.
             return []
         with self._services.store.read() as books:
             events = [event for one in wanted for event in books.events.of_intent(one)]
+            if self._most is not None:
+                severities = [Severity(level) for level in self._levels]
+                events += reversed(books.events.recent(self._most, severities=severities))
         new = [event for event in events if event.id not in self._shown]
         self._shown.update(event.id for event in new)
         return [_of_books(event) for event in new if event.severity.value in self._levels]
@@ -147,7 +164,9 @@ def _of_log(line: LogLine) -> _Shown:
 
 
 def _of_books(event: Event) -> _Shown:
-    return _Shown(event.at, event.severity.value, "books", f"{event.kind}: {event.message} intent={event.intent_id}")
+    of = {"intent": event.intent_id, "wallet": event.wallet if event.intent_id is None else None}
+    text = " ".join([f"{event.kind}: {event.message}", *(f"{name}={value}" for name, value in of.items() if value)])
+    return _Shown(event.at, event.severity.value, "books", text)
 
 
 def _value(value: Any) -> str:

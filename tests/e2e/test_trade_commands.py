@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from decimal import Decimal
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def test_all_sells_what_there_is_and_keeps_sol_for_fees(home: Home) -> None:
         (("settle", "zzzzzz"), "no such trade"),
         (("cancel", "zzzzzz"), "no such trade"),
         (("halt",), "needs a reason"),
+        (("logs", "--events", "--plan", "weekly"), "give one of them"),
         (("reconcile", "nobody"), "no such wallet"),
     ],
 )
@@ -231,13 +233,41 @@ def test_a_transaction_from_elsewhere_halts_the_wallet_until_somebody_has_looked
     assert clone.run(*BUY, "--amount", "1").status == 0
     found = home.run("reconcile")
     assert found.status == 1
-    assert "foreign" in found.text
+    (theft,) = [line.split()[1] for line in found.text.splitlines() if line.startswith("  foreign") and "seen" in line]
     assert "agree" in found.text
+    again = home.run("reconcile")
+    assert again.status == 1, "what still holds the halt is told whoever looked first"
+    assert f"foreign  {theft}" in again.text
+    assert "0 transactions looked at for the first time" in again.text
+    assert "sniperforge resume main" in again.text
+    events = home.run("logs", "--events", "--level", "critical").text
+    assert "wallet.foreign_transaction: " in events
+    assert theft in events
+    assert len(events.splitlines()) == 1, events
     assert "nothing was decided: wallet main is halted" in home.run(*BUY, "--amount", "2").text
     assert "add --yes" in one_line(home.run("resume", "main"))
     asked = run_at_terminal(sniperforge("resume", "main"), home.environment, [("may trading go on?", "y")])
     assert asked.status == 0, asked.text
     assert home.run(*BUY, "--amount", "2").status == 0
+    assert home.run("reconcile").status == 0
+
+
+def test_events_that_belong_to_no_trade_are_shown_and_followed(home: Home) -> None:
+    assert "nothing in the books" in home.run("logs", "--events").text
+    assert home.run("reconcile").status == 0
+    assert home.run("halt", "--reason", "tea time").status == 0
+    with subprocess.Popen(
+        sniperforge("logs", "--events", "--lines", "1", "--follow"),
+        env=home.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as follow:
+        assert follow.stdout is not None
+        assert "control.halted: trading is halted by " in follow.stdout.readline()
+        assert home.run("halt", "main", "--reason", "this one").status == 0
+        assert f"this one wallet={home.keypair.pubkey()}" in follow.stdout.readline()
+        follow.kill()
 
 
 def test_books_that_lie_are_named_with_asset_and_amount(home: Home) -> None:
