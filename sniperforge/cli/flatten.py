@@ -44,7 +44,7 @@ def flatten(
     wait: Annotated[bool, typer.Option("--wait", help="Stay and show what the workers do.")] = False,  # noqa: FBT002
     inline: Annotated[bool, typer.Option("--inline", help="Sell in this process, without workers.")] = False,  # noqa: FBT002
 ) -> None:
-    """Cancel every open trade of a wallet and sell what was bought here, after asking; exit 1 if anything stays."""
+    """Cancel open orders and trades of a wallet, sell what was bought here, after asking; exit 1 if anything stays."""
     services = open_services()
     address = services.wallets.find(wallet or services.settings.wallet).address
     _possible(services, address, inline=inline, wait=wait)
@@ -53,12 +53,12 @@ def flatten(
         record = known_wallet(books.wallets.get(address), address)
     view, names, selling = _look(services, address, target)
     typer.echo("\n".join(_shown(services, record, view, selling, names, target)))
-    if not view.open_trades and not selling.sales:
+    if not view.open_orders and not view.open_trades and not selling.sales:
         raise typer.Exit(_status(selling))
     _agreed(view, selling, yes=yes)
     services.wallets.unlock(address)
     try:
-        intents, selling = _carry_out(services, address, view, target)
+        intents, selling, still_open = _carry_out(services, address, target)
         _finish(services, intents, inline=inline, wait=wait)
     except KeyboardInterrupt:
         typer.echo(
@@ -67,7 +67,7 @@ def flatten(
             err=True,
         )
         raise typer.Exit(_INTERRUPTED) from None
-    raise typer.Exit(_status(selling) or _failed(services, intents))
+    raise typer.Exit(_status(selling) or int(still_open) or _failed(services, intents))
 
 
 def _possible(services: Services, address: Address, *, inline: bool, wait: bool) -> None:
@@ -96,7 +96,8 @@ def _look(services: Services, address: Address, target: ResolvedToken) -> tuple[
     with services.store.read() as books:
         view = view_wallet(books, address)
     held = [mint for mint, position in view.account.positions.items() if position.raw and mint != target.mint]
-    names = names_of(services, [*held, target.mint, *(one.output_mint for one in view.open_trades)])
+    others = [*(one.output_mint for one in view.open_trades), *(one.base_mint for one in view.open_orders)]
+    names = names_of(services, [*held, target.mint, *others])
     selling = plan_sales(
         view,
         target=target.mint,
@@ -119,29 +120,34 @@ def _lamports_per_sale(services: Services) -> int:
 def _agreed(view: WalletView, selling: Selling, *, yes: bool) -> None:
     if yes:
         return
-    told = f"cancel {len(view.to_cancel)} open trades and sell {len(selling.sales)} positions"
+    orders = f"{len(view.open_orders)} open orders, " if view.open_orders else ""
+    told = f"cancel {orders}{len(view.to_cancel)} open trades and sell {len(selling.sales)} positions"
     if not sys.stdin.isatty():
         raise InvalidInputError(f"nothing was done: it would {told}", subject="flatten", fix="Add --yes to agree")
     typer.confirm(f"{told[0].upper()}{told[1:]}?", abort=True, err=True)
 
 
-def _carry_out(
-    services: Services, address: Address, view: WalletView, target: ResolvedToken
-) -> tuple[list[TradeIntent], Selling]:
-    """Cancel, wait for what is signed, count again, and decide the sales."""
+def _carry_out(services: Services, address: Address, target: ResolvedToken) -> tuple[list[TradeIntent], Selling, bool]:
+    """Cancel, wait for what is signed, count again, and decide the sales; whether an order is open all the same."""
     import uuid
 
-    from sniperforge.trading.flattening import Kept, busy_mints
-    from sniperforge.trading.sweep import settle
+    from sniperforge.trading.flattening import Kept, busy_mints, end_what_is_open
 
     executor = services.executor(owner=this_process(), watch=_tell)
-    for one in view.to_cancel:
-        executor.cancel(one.id)
     # Any number of executors may work on the same books, so this does not depend on workers.
-    left = settle(executor, services.clock, [one.id for one in view.open_trades], within=SETTLE_WITHIN).unsettled
+    left = end_what_is_open(
+        services.store,
+        executor,
+        services.clock,
+        address,
+        cancel_order=lambda order: services.order_desk.cancel(order, by="flatten"),
+        within=SETTLE_WITHIN,
+    )
     with services.store.read() as books:
         busy = busy_mints(books, left)
-    _, names, selling = _look(services, address, target)
+    view, names, selling = _look(services, address, target)
+    for order in view.open_orders:
+        typer.echo(f"order {order.id} is still open: `sniperforge order-show {order.id}` tells why", err=True)
     run = uuid.uuid4().hex[:_RUN_CHARACTERS]
     intents = []
     kept = list(selling.kept)
@@ -155,7 +161,7 @@ def _carry_out(
         if why is not None:
             kept.append(Kept(mint=sale.mint, raw=sale.raw, why=why))
             typer.echo(f"{names.amount(sale.raw, sale.mint)} stays: {why}", err=True)
-    return intents, replace(selling, kept=tuple(kept))
+    return intents, replace(selling, kept=tuple(kept)), bool(view.open_orders)
 
 
 def _tell(step: Progress) -> None:
@@ -195,6 +201,8 @@ def _shown(
     from sniperforge.ports.plans import PlanState
 
     yield f"wallet {record.name} {record.address} on {record.network}"
+    for order in view.open_orders:
+        yield f"  cancel   order {order.id} ({order.kind.value} for {names.symbol(order.base_mint)})"
     for one in view.to_cancel:
         yield (
             f"  cancel   trade {one.id} ({one.state.value}): {names.symbol(one.input_mint)} -> "
@@ -210,7 +218,7 @@ def _shown(
         yield f"  sell     {names.amount(sale.raw, sale.mint)} for about {about}"
     for stays in selling.kept:
         yield f"  stays    {names.amount(stays.raw, stays.mint)}: {stays.why}"
-    if not view.open_trades and not selling.sales:
+    if not view.open_orders and not view.open_trades and not selling.sales:
         yield "  nothing is open, and nothing that was bought here can be sold"
     with services.store.read() as books:
         plans = [plan for plan in books.plans.every() if plan.wallet == record.address]

@@ -1,4 +1,4 @@
-"""What flattening a wallet means: every open trade ends, and what was bought here is sold for one token.
+"""What flattening a wallet means: every open order and trade ends, and what was bought here is sold for one token.
 
 Only positions are sold (`positions`): what a wallet held before, or was sent, is its owner's business. Of SOL as much
 stays as the fees of all these sales may need.
@@ -6,26 +6,35 @@ stays as the fees of all these sales may need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from decimal import Decimal, localcontext
 
-from sniperforge.domain.ids import IntentId, IntentKey, cli_key
+from sniperforge.domain.ids import IntentId, IntentKey, OrderId, cli_key
 from sniperforge.domain.intent import ExposureEffect, IntentState, TradeIntent
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
-from sniperforge.errors import NoRouteError, RetryableError, TerminalError
+from sniperforge.domain.order import Order
+from sniperforge.errors import ConflictError, InvalidInputError, NoRouteError, RetryableError, TerminalError
+from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Exchange, Lane, OrderRequest
 from sniperforge.ports.records import NATIVE_SOL
-from sniperforge.ports.store import Books
+from sniperforge.ports.store import Books, Store
+from sniperforge.trading.executor import Executor
 from sniperforge.trading.executor_policy import TradeRequest
 from sniperforge.trading.portfolio_report import Account, read_account
 from sniperforge.trading.price_survey import Appraisal
-from sniperforge.trading.sweep import unsettled
+from sniperforge.trading.sweep import settle, unsettled
 
 DUST_USD = Decimal("0.01")
 """What is worth less costs more to sell than it brings."""
 
+ROUNDS = 3
+"""How often everything that is open is cancelled: what fired, or landed, while it was leaves more to cancel."""
+
 _DIGITS = 40
+_ORDERS_READ_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +101,18 @@ class WalletView:
         account: Its balances and positions.
         native_lamports: Its native SOL, which pays fees; wSOL apart.
         open_trades: Those that are not settled, longest unchanged first.
+        open_orders: Orders that may still fire, or whose trade is not final; by id.
     """
 
     account: Account
     native_lamports: int
     open_trades: tuple[TradeIntent, ...]
+    open_orders: tuple[Order, ...]
 
     @property
     def to_cancel(self) -> tuple[TradeIntent, ...]:
         """Open trades that can still be asked to end; the others have landed and wait to be final."""
-        return tuple(one for one in self.open_trades if one.state in (IntentState.PENDING, IntentState.EXECUTING))
+        return tuple(one for one in self.open_trades if _can_be_asked_to_end(one))
 
 
 def sale_key(run: str, mint: Mint) -> IntentKey:
@@ -111,12 +122,77 @@ def sale_key(run: str, mint: Mint) -> IntentKey:
 
 def view_wallet(books: Books, wallet: Address) -> WalletView:
     """Read it from the books; nothing is asked of the network."""
-    found = (books.intents.get(one) for one in unsettled(books))
     return WalletView(
         account=read_account(books, wallet),
         native_lamports=books.ledger.balance_raw(wallet, NATIVE_SOL, final_only=False),
-        open_trades=tuple(one for one in found if one is not None and one.wallet == wallet),
+        open_trades=_open_trades(books, wallet),
+        open_orders=tuple(_open_orders(books, wallet)),
     )
+
+
+def end_what_is_open(
+    store: Store,
+    executor: Executor,
+    clock: Clock,
+    wallet: Address,
+    *,
+    cancel_order: Callable[[OrderId], object],
+    within: timedelta,
+) -> tuple[IntentId, ...]:
+    """Cancel every order and trade of a wallet, orders first, and wait for what is signed.
+
+    Done again while something is open, `ROUNDS` times at most: a bracket's entry that landed meanwhile made its exits
+    live, and an order may have fired just before it was cancelled.
+
+    Args:
+        store: The books.
+        executor: Ends trades, beside any that work on the same books.
+        clock: Time.
+        wallet: Whose they are.
+        cancel_order: Asks for the end of an order (`OrderDesk.cancel`).
+        within: How long what is signed is waited for, in all.
+
+    Returns:
+        Trades that are not settled.
+
+    Raises:
+        TerminalError: The books cannot be used as they are.
+    """
+    end = clock.monotonic() + within.total_seconds()
+    left: tuple[IntentId, ...] = ()
+    for _ in range(ROUNDS):
+        with store.read() as books:
+            orders = tuple(_open_orders(books, wallet))
+        for order in orders:
+            # It ended, or changes in this moment: the next round sees which.
+            with suppress(InvalidInputError, ConflictError):
+                cancel_order(order.id)
+        with store.read() as books:
+            trades = _open_trades(books, wallet)
+        if not orders and not trades:
+            return ()
+        for trade in trades:
+            if _can_be_asked_to_end(trade):
+                executor.cancel(trade.id)
+        rest = timedelta(seconds=max(0.0, end - clock.monotonic()))
+        left = settle(executor, clock, [one.id for one in trades], within=rest).unsettled
+    return left
+
+
+def _open_trades(books: Books, wallet: Address) -> tuple[TradeIntent, ...]:
+    found = (books.intents.get(one) for one in unsettled(books))
+    return tuple(one for one in found if one is not None and one.wallet == wallet)
+
+
+def _open_orders(books: Books, wallet: Address) -> Iterator[Order]:
+    last: OrderId | None = None
+    while found := books.orders.open(_ORDERS_READ_AT_ONCE, wallet=wallet, after=last):
+        yield from found
+        last = found[-1].id
+
+
+def _can_be_asked_to_end(trade: TradeIntent) -> bool:
+    return trade.state in (IntentState.PENDING, IntentState.EXECUTING)
 
 
 def plan_sales(

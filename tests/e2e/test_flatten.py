@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.fakes.home_books import read_books
+from tests.fakes.queue_stack import wait_for
+from tests.fakes.redis_server import RedisServer
+from tests.fakes.sandbox_process import RunningSandbox
 from tests.fakes.terminal import run_at_terminal, sniperforge
-from tests.fakes.user_home import Home, one_line
+from tests.fakes.user_home import Home, fund, make_home, one_line
+from tests.fakes.working_home import working
 
 pytestmark = pytest.mark.system
+
+USUAL = "0.42"
+"""What JUP costs."""
 
 BUY = ("trade", "--from", "USDC", "--inline")
 
@@ -62,6 +73,50 @@ def test_a_signed_trade_is_waited_for_and_sold_too(home: Home) -> None:
     assert done.status == 0, done.text
     assert positions(home)["SOL"] == 0
     assert sorted(one["state"] for one in home.trades()) == ["filled", "filled"]
+
+
+def order(home: Home, kind: str, *options: str) -> str:
+    """Make an order of JUP; its id."""
+    placed = home.json("order-create", "--type", kind, "--token", "JUP", *options, "--yes")
+    return str(placed["id"])
+
+
+@contextmanager
+def jup_at(sandbox: RunningSandbox, usd: str) -> Iterator[None]:
+    """JUP costs this for a while."""
+    sandbox.ask("POST", "/price", token="JUP", usd=usd)
+    yield
+    sandbox.ask("POST", "/price", token="JUP", usd=USUAL)
+
+
+def test_orders_end_too_and_nothing_of_them_fires_when_the_market_comes_to_them(
+    sandbox: RunningSandbox, redis: RedisServer, tmp_path: Path
+) -> None:
+    home = make_home(sandbox, tmp_path, SNIPERFORGE_REDIS_URL=redis.url)
+    fund(sandbox, home)
+    sandbox.fund(home.keypair.pubkey(), token="JUP", amount="1000")
+    ended = [
+        order(home, "bracket", "--entry", "0.38", "--stop-loss", "0.2", "--take-profit", "0.6", "--quote-amount", "50"),
+        order(home, "stop-loss", "--trigger", "0.37"),
+    ]
+    asked = home.run("flatten", "--inline")
+    assert asked.status == 1
+    assert "would cancel 2 open orders, 0 open trades and sell 0 positions" in asked.text
+    done = home.run("flatten", "--inline", "--yes")
+    assert done.status == 0, done.text
+    for one in ended:
+        assert f"cancel   order {one} (" in done.text
+        assert home.json("order-show", one)["state"] == "cancelled"
+
+    watched = order(home, "stop-loss", "--trigger", "0.36", "--amount", "10")
+    filled = "SELECT id FROM orders WHERE state = 'filled'"
+    with jup_at(sandbox, "0.35"), working(home.environment, redis, tmp_path):
+        wait_for(
+            lambda: read_books(home.environment, filled, of="orders") == [watched],
+            within_s=90,
+            told=lambda: home.run("order-show", watched).text,
+        )
+    assert home.decided() == 1, "an order that was cancelled has fired"
 
 
 def test_what_cannot_be_flattened_is_one_line_and_changes_nothing(home: Home) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import intent_id
+from sniperforge.domain.ids import OrderId, intent_id
 from sniperforge.domain.intent import AttemptState, ExposureEffect, FillState, IntentState
 from sniperforge.domain.money import WSOL_MINT, Mint
+from sniperforge.domain.order import OrderState
 from sniperforge.domain.portfolio import Position
 from sniperforge.domain.transaction import TOKEN_PROGRAM
-from sniperforge.errors import ExchangeUnavailableError, NoRouteError, SniperForgeError, TokenError
+from sniperforge.errors import ConflictError, ExchangeUnavailableError, NoRouteError, SniperForgeError, TokenError
 from sniperforge.ports.exchange import Lane, TokenListing
 from sniperforge.ports.records import NATIVE_SOL, Asset, LedgerEntry, LedgerKind
 from sniperforge.ports.store import Books
@@ -23,16 +24,21 @@ from sniperforge.trading.flattening import (
     Selling,
     WalletView,
     busy_mints,
+    end_what_is_open,
     plan_sales,
     quote_sales,
     view_wallet,
 )
 from sniperforge.trading.portfolio_report import Account, Paid
 from sniperforge.trading.price_survey import Appraisal
+from sniperforge.trading.progress import Step
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.exchange import FakeExchange
+from tests.fakes.order_records import a_leg, an_order
+from tests.fakes.order_world import OrderWorld
 from tests.fakes.records import USDC, WALLET, a_wallet, an_attempt, an_intent
 from tests.fakes.store import FakeStore
+from tests.fakes.trading_orders import OWNER
 
 BONK = Mint("DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263")
 JUP = Mint("JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN")
@@ -50,7 +56,7 @@ def a_view(bought: dict[Mint, int], held: dict[Mint, int] | None = None, *, nati
     positions = {mint: Position(WALLET, mint, raw, Decimal(1), Decimal(0)) for mint, raw in bought.items()}
     paid = Paid(fee_lamports=0, wasted_lamports=0, tip_lamports=0, rent_lamports=0)
     account = Account(wallet=WALLET, held=bought if held is None else held, positions=positions, paid=paid)
-    return WalletView(account=account, native_lamports=native, open_trades=())
+    return WalletView(account=account, native_lamports=native, open_trades=(), open_orders=())
 
 
 def plan(view: WalletView, *, prices: dict[Mint, Appraisal] | None = None, **changes: Any) -> Selling:
@@ -207,3 +213,88 @@ def test_open_trades_of_the_wallet_are_cancelled_and_landed_ones_waited_for() ->
     assert {one.id for one in view.to_cancel} == {waiting.id, working.id}
     assert (view.native_lamports, view.account.held[WSOL_MINT]) == (700, 730)
     assert busy == {USDC: waiting.id, WSOL_MINT: waiting.id}
+
+
+def test_every_open_order_of_the_wallet_is_seen_and_no_other() -> None:
+    store, many = FakeStore(), 1_001
+    with store.write() as books:
+        for wallet in (a_wallet(), a_wallet(address="other", name="other")):
+            books.wallets.add(wallet)
+        for number in range(many):
+            books.orders.add(an_order(f"{number:04}"), [a_leg(f"{number:04}")])
+        books.orders.add(an_order("theirs", wallet="other"), [a_leg("theirs")])
+        books.orders.add(an_order("ended", state=OrderState.CANCELLED), [a_leg("ended")])
+    with store.read() as books:
+        found = view_wallet(books, WALLET).open_orders
+    assert [one.id for one in found] == [f"o{number:04}" for number in range(many)]
+
+
+def end(world: OrderWorld, **changes: Any) -> tuple[str, ...]:
+    given: dict[str, Any] = {"cancel_order": world.cancel_order, "within": timedelta(seconds=150), **changes}
+    return end_what_is_open(world.store, world.executor("flatten"), world.clock, OWNER, **given)
+
+
+def test_orders_that_wait_for_the_market_end_and_never_fire() -> None:
+    world = OrderWorld()
+    world.bracket()
+    world.stop("o2")
+    assert end(world) == ()
+    assert (world.order("o1").state, world.order("o2").state) == (OrderState.CANCELLED, OrderState.CANCELLED)
+    assert world.price("0.45") == []
+    assert world.price("0.1") == []
+
+
+def test_orders_end_before_trades_do_so_that_none_of_them_fires_again() -> None:
+    world = OrderWorld()
+    world.stop()
+    (intent,) = world.price("0.4")
+    assert end(world) == ()
+    assert world.intent(intent).state is IntentState.CANCELLED
+    assert world.states() == {"order": "cancelled", "main": "cancelled"}
+    assert world.order().reason == "a person said so"
+
+
+def test_a_bracket_whose_entry_lands_meanwhile_is_cancelled_again() -> None:
+    world = OrderWorld()
+    world.bracket()
+    (entry,) = world.price("0.45")
+    asked: list[OrderId] = []
+
+    def cancel(order: OrderId) -> None:
+        asked.append(order)
+        if len(asked) == 1:
+            world.at[Step.PERSISTED] = lambda: world.cancel_order(order)
+            world.confirm(entry)  # its transaction was signed just before, and has landed
+        else:
+            world.cancel_order(order)
+
+    assert end(world, cancel_order=cancel) == ()
+    assert world.intent(entry).state is IntentState.FILLED
+    assert len(asked) == 2
+    assert world.states() == {"order": "cancelled", "entry": "filled", "stop": "cancelled", "take": "cancelled"}
+    assert world.price("0.1") == []
+
+
+def test_an_order_that_changes_in_this_moment_is_cancelled_in_the_next_round() -> None:
+    world = OrderWorld()
+    world.stop()
+    moments = [ConflictError("it fired in this moment")]
+
+    def cancel(order: OrderId) -> None:
+        if moments:
+            raise moments.pop()
+        world.cancel_order(order)
+
+    assert end(world, cancel_order=cancel) == ()
+    assert world.order().state is OrderState.CANCELLED
+
+
+def test_what_is_signed_and_cannot_be_settled_in_time_is_named_and_its_order_stays_open() -> None:
+    world = OrderWorld()
+    world.stop()
+    (intent,) = world.price("0.4")
+    world.chain.holding = True
+    world.executor().advance(intent)
+    assert end(world, within=timedelta(seconds=5)) == (intent,)
+    assert world.order().state is OrderState.OPEN
+    assert world.price("0.1") == []
