@@ -183,22 +183,22 @@ def plans(services: Services) -> Iterator[Finding]:
         names = {wallet.address: wallet.name for wallet in books.wallets.all()}
     now = services.clock.now()
     for wallet in dict.fromkeys(plan.wallet for plan in active):
-        locked = _locked(services, wallet)
-        if locked:
+        why = locked(services, wallet)
+        if why is not None:
             yield Finding(
                 "plans",
                 "fail",
-                f"workers cannot sign for wallet {names.get(wallet, wallet)}: {locked}",
+                f"workers cannot sign for wallet {names.get(wallet, wallet)}: {why}",
                 "Set SNIPERFORGE_WALLET_PASSPHRASE_FILE (mode 0600) for the workers, or pause its plans",
             )
     for plan in active:
         yield _next_run(plan, now)
 
 
-def _locked(services: Services, wallet: Address) -> str | None:
-    """Why workers with these settings cannot sign for a wallet. Nobody is asked for a passphrase."""
+def locked(services: Services, wallet: Address) -> str | None:
+    """Why workers with these settings cannot sign for a wallet; None if they can, or need not. Nobody is asked."""
     settings = services.settings
-    if settings.wallet_passphrase is None and settings.wallet_passphrase_file is None:
+    if not services.on_paper and settings.wallet_passphrase is None and settings.wallet_passphrase_file is None:
         return "no passphrase is set"
     try:
         services.wallets.unlock(wallet)
