@@ -151,7 +151,7 @@ class Demo:
         world.until("a transaction in flight", lambda: bool(world.in_flight()), _WITHIN_S)
         caught = world.in_flight()
         with self._hurting(
-            f"SIGKILL to every worker of trades, with {len(caught)} trade signed, sent and not seen to land"
+            f"SIGKILL to every worker of trades, {len(caught)} of their transactions signed, sent and not seen to land"
         ) as hurt:
             killed = {name: world.kill(name) for name in workers_of(world.services.settings) if name != OTHERS_WORKER}
             world.until(

@@ -41,13 +41,13 @@ class _Placed:
 
 
 _ORDERS = {
-    OrderKind.STOP_LOSS: _Placed("--trigger 0.385 --amount 100", {LegName.MAIN: _FILLED}),
+    OrderKind.STOP_LOSS: _Placed("--trigger 0.396 --amount 100", {LegName.MAIN: _FILLED}),
     OrderKind.TRAILING_STOP: _Placed("--trail-bps 500 --amount 100", {LegName.MAIN: _FILLED}),
     OrderKind.OCO: _Placed(
-        "--stop-loss 0.39 --take-profit 0.44 --amount 100", {LegName.STOP: _CANCELLED, LegName.TAKE: _FILLED}
+        "--stop-loss 0.40 --take-profit 0.44 --amount 100", {LegName.STOP: _CANCELLED, LegName.TAKE: _FILLED}
     ),
     OrderKind.BRACKET: _Placed(
-        "--entry 0.41 --stop-loss 0.395 --take-profit 0.50 --quote-amount 40",
+        "--entry 0.413 --stop-loss 0.402 --take-profit 0.50 --quote-amount 40",
         {LegName.ENTRY: _FILLED, LegName.STOP: _FILLED, LegName.TAKE: _CANCELLED},
     ),
 }

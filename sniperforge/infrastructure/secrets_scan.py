@@ -1,4 +1,4 @@
-"""I8: no key material where it must not be. Tests scan logs, database dumps and Redis dumps with this.
+"""I8: no key material where it must not be. `embedded.exposure` brings what there is to search.
 
 A secret can leave in many spellings, so all of these are looked for: the bytes themselves, hex of either case, base58,
 base64 of either alphabet (also inside a longer text that was encoded as a whole, where the key begins at any of three
