@@ -17,7 +17,7 @@ from sniperforge.errors import ConfigError, InvalidInputError
 
 if TYPE_CHECKING:
     from sniperforge.config import Settings
-    from sniperforge.embedded.board import Board
+    from sniperforge.embedded.board import Board, OrdersLine
     from sniperforge.embedded.stack_files import StackReport
     from sniperforge.ports.clock import Clock
 
@@ -249,6 +249,7 @@ def _as_json(report: StackReport, board: Board, clock: Clock) -> dict[str, Any]:
             }
             for plan in board.plans
         ],
+        "orders": None if board.orders is None else _orders_json(board.orders),
         "trades": [
             {
                 "id": trade.id,
@@ -265,6 +266,15 @@ def _as_json(report: StackReport, board: Board, clock: Clock) -> dict[str, Any]:
             for one in board.budget
         ],
         "problems": list(board.problems),
+    }
+
+
+def _orders_json(orders: OrdersLine) -> dict[str, Any]:
+    return {
+        "open": orders.open,
+        "is_all": orders.is_all,
+        "fire_again": orders.fire_again,
+        "reason": orders.reason or None,
     }
 
 

@@ -1,4 +1,4 @@
-"""What a stack is doing: plans, trades, queues, budget, and what stops trades. Read from the books and from Redis.
+"""What a stack is doing: plans, orders, trades, queues, budget, and what stops trades. Read from books and Redis.
 
 Either may be away: what cannot be read is missing, with the reason, and the rest is there.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sniperforge.domain.intent import IntentKind, TradeIntent
 from sniperforge.domain.money import SOL_DECIMALS, WSOL_MINT, Mint, format_units
+from sniperforge.domain.order import LegState
 from sniperforge.errors import SniperForgeError
 from sniperforge.ports.plans import Plan, PlanState
 from sniperforge.ports.queue import Queue
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sniperforge.ports.store import Books
 
 _TRADES_SHOWN = 6
+_ORDERS_COUNTED = 200
+"""A board is read every second, so it does not read a large book to its end."""
+
 _ASK_NAMES_AGAIN_AFTER = timedelta(minutes=1)
 
 
@@ -34,6 +38,23 @@ class PlanLine:
     kind: str
     status: PlanState
     next_run: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrdersLine:
+    """All orders that wait for the market.
+
+    Attributes:
+        open: How many are open.
+        is_all: There are no more than that.
+        fire_again: How many of their legs fired in vain and wait to fire again.
+        reason: Why the one that has waited for longest does; empty when none does.
+    """
+
+    open: int
+    is_all: bool
+    fire_again: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +92,7 @@ class Board:
     mode: str
     stops: tuple[str, ...] = ()
     plans: tuple[PlanLine, ...] = ()
+    orders: OrdersLine | None = None
     trades: tuple[TradeLine, ...] = ()
     depths: Mapping[Queue, int] | None = None
     budget: tuple[BudgetLine, ...] = ()
@@ -100,12 +122,14 @@ class BoardReader:
         problems: list[str] = []
         stops: tuple[str, ...] = ()
         plans: tuple[PlanLine, ...] = ()
+        orders: OrdersLine | None = None
         intents: tuple[TradeIntent, ...] = ()
         depths: Mapping[Queue, int] | None = None
         budget: tuple[BudgetLine, ...] = ()
         with _told(problems), self._services.store.read() as books:
             stops = tuple(_stops(books))
             plans = tuple(_plan_line(plan) for plan in books.plans.every() if plan.status is not PlanState.ENDED)
+            orders = _orders_line(books)
             intents = books.intents.recent(_TRADES_SHOWN)
         with _told(problems):
             self._learn_names(mint for one in intents for mint in (one.input_mint, one.output_mint))
@@ -118,6 +142,7 @@ class BoardReader:
             mode=self._services.settings.mode,
             stops=stops,
             plans=plans,
+            orders=orders,
             trades=tuple(self._line(intent) for intent in intents),
             depths=depths,
             budget=budget,
@@ -173,6 +198,18 @@ def _told(problems: list[str]) -> Iterator[None]:
 
 def _plan_line(plan: Plan) -> PlanLine:
     return PlanLine(plan.id, plan.kind, plan.status, plan.next_due_at if plan.status is PlanState.ACTIVE else None)
+
+
+def _orders_line(books: Books) -> OrdersLine:
+    found = books.orders.open(_ORDERS_COUNTED + 1)
+    waiting = books.orders.in_leg_state(LegState.WAITING, _ORDERS_COUNTED)
+    reason = waiting[0].reason if waiting else None
+    return OrdersLine(
+        open=min(len(found), _ORDERS_COUNTED),
+        is_all=len(found) <= _ORDERS_COUNTED,
+        fire_again=len(waiting),
+        reason=reason or "",
+    )
 
 
 def _stops(books: Books) -> Iterable[str]:

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sniperforge.embedded.board import Board, BoardReader, TradeLine
+from sniperforge.embedded.board import Board, BoardReader, OrdersLine, TradeLine
 from sniperforge.embedded.output_that_may_go import OutputThatMayGo
 from sniperforge.embedded.stack_files import Phase, StackReport
 from sniperforge.embedded.supervisor import FAILURES_THAT_TELL, ServiceState, ServiceStatus
@@ -210,6 +210,8 @@ def _board_parts(board: Board, now: datetime) -> list[RenderableType]:
             table.add_row(*_trade_cells(trade, now))
         parts.append(table)
     facts = []
+    if board.orders is not None and board.orders.open:
+        facts.append(_orders_words(board.orders))
     if board.depths is not None:
         waiting = "  ".join(f"{queue.value} {depth}" for queue, depth in board.depths.items())
         facts.append(f"messages waiting: {waiting}")
@@ -219,6 +221,11 @@ def _board_parts(board: Board, now: datetime) -> list[RenderableType]:
     parts.append(Text("\n".join(facts)))
     parts += [Text(problem, style="yellow") for problem in board.problems]
     return parts
+
+
+def _orders_words(orders: OrdersLine) -> str:
+    told = f"orders: {orders.open}{'' if orders.is_all else ' or more'} open"
+    return f"{told}; {orders.fire_again} to fire again: {orders.reason}" if orders.fire_again else told
 
 
 def _trade_cells(trade: TradeLine, now: datetime) -> tuple[str, str, str, str, str]:

@@ -93,6 +93,7 @@ def test_everything_runs_and_answers_after_one_command(home: Home) -> None:
     assert set(status["addresses"]) == {"flower", "redis", "rpc", "ws", "jupiter", "admin"}
     assert status["queues"] is not None
     assert status["stops"] == []
+    assert status["orders"] == {"open": 0, "is_all": True, "fire_again": 0, "reason": None}
     assert status["problems"] == []
     shown = home.type("status")
     assert shown.returncode == 0

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sniperforge.bootstrap import Services, build
 from sniperforge.config import load_settings
 from sniperforge.domain.intent import IntentState
-from sniperforge.embedded.board import BoardReader
+from sniperforge.domain.order import LegState, OrderState
+from sniperforge.embedded.board import BoardReader, OrdersLine
 from sniperforge.ports.plans import PlanState
 from sniperforge.ports.queue import PlanId, Queue
 from sniperforge.ports.records import TradingMode
 from sniperforge.trading.controls import Controls
 from tests.fakes.clock import START
+from tests.fakes.order_records import a_leg, an_order
 from tests.fakes.records import WALLET, a_plan, a_wallet, an_intent
 from tests.fakes.redis_server import RedisServer, running_redis
 
@@ -53,6 +56,27 @@ def test_plans_trades_and_what_stops_them_are_read_from_the_books(services: Serv
     assert [trade.state for trade in board.trades] == [IntentState.PENDING.value]
     assert board.trades[0].what.startswith("all ")
     assert board.stops == ("trading is reducing: a storm", "wallet main is halted: a thief")
+
+
+def test_orders_are_counted_and_the_first_that_fired_in_vain_says_why(services: Services) -> None:
+    reader = BoardReader(services)
+    assert reader.read().orders == OrdersLine(open=0, is_all=True, fire_again=0, reason="")
+    vain: dict[str, Any] = {"state": LegState.WAITING, "refire_at": START}
+    with services.store.write() as books:
+        books.orders.add(an_order("one"), [a_leg("one")])
+        books.orders.add(an_order("two"), [a_leg("two", **vain, reason="later", updated_at=START + timedelta(1))])
+        books.orders.add(an_order("three"), [a_leg("three", **vain, reason="no route")])
+        books.orders.add(an_order("four", state=OrderState.CANCELLED), [a_leg("four", **vain)])
+    assert reader.read().orders == OrdersLine(open=3, is_all=True, fire_again=2, reason="no route")
+
+
+def test_a_large_book_is_not_read_to_its_end(services: Services) -> None:
+    reader = BoardReader(services)
+    for names in ([f"{number:03}" for number in range(200)], ["last"]):
+        with services.store.write() as books:
+            for name in names:
+                books.orders.add(an_order(name), [a_leg(name)])
+        assert reader.read().orders == OrdersLine(open=200, is_all="last" not in names, fire_again=0, reason="")
 
 
 def test_queues_and_budget_are_read_from_redis(services: Services, server: RedisServer) -> None:
@@ -95,4 +119,5 @@ def test_without_books_the_queues_are_shown_all_the_same(tmp_path: Path, service
     board = reader.read()
     assert board.depths is not None
     assert board.trades == ()
+    assert board.orders is None
     assert len(board.problems) == 1

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from sniperforge.embedded.board import Board, BudgetLine, PlanLine, TradeLine
+from sniperforge.embedded.board import Board, BudgetLine, OrdersLine, PlanLine, TradeLine
 from sniperforge.embedded.output_that_may_go import OutputThatMayGo
 from sniperforge.embedded.stack_files import Phase, StackReport
 from sniperforge.embedded.status_screen import PlainScreen, open_screen, render, span
@@ -110,6 +110,23 @@ def test_trades_queues_budget_and_halts_are_shown() -> None:
     assert "requests to Jupiter left: 4 of 5 main in 10 s" in text
     assert "trading is halted: a storm" in text
     assert "Jupiter does not answer" in text
+
+
+@pytest.mark.parametrize(
+    ("orders", "words"),
+    [
+        (OrdersLine(open=3, is_all=True, fire_again=0, reason=""), "orders: 3 open"),
+        (OrdersLine(open=200, is_all=False, fire_again=0, reason=""), "orders: 200 or more open"),
+        (OrdersLine(open=3, is_all=True, fire_again=2, reason="no route"), "orders: 3 open; 2 to fire again: no route"),
+    ],
+)
+def test_open_orders_are_counted_and_what_fired_in_vain_says_why(orders: OrdersLine, words: str) -> None:
+    assert line_of(shown(a_report(), a_board(orders=orders)), "orders").strip() == words
+
+
+@pytest.mark.parametrize("orders", [None, OrdersLine(open=0, is_all=True, fire_again=0, reason="")])
+def test_a_book_without_orders_has_no_line(orders: OrdersLine | None) -> None:
+    assert "orders" not in shown(a_report(), a_board(orders=orders))
 
 
 @pytest.mark.parametrize(
