@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from tests.faults.planting import (
     ATTRIBUTION,
+    CONTROLS,
     EXECUTOR,
+    ORDER_LIFE,
     RECOVERY,
+    RESTORED,
     SETTLEMENT,
     Change,
     legal,
@@ -276,6 +279,74 @@ OLDER_BOOKS = (
             "                elif books.known_transactions.in_attribution(",
             "                elif epoch < 0 and books.known_transactions.in_attribution(",
         ),
+    ),
+    rule_out(
+        "older books",
+        "a parked trade cannot be ended",
+        Change(
+            EXECUTOR,
+            "(IntentState.PENDING, IntentState.EXECUTING, IntentState.PARKED):\n                return found",
+            "(IntentState.PENDING, IntentState.EXECUTING):\n                return found",
+        ),
+    ),
+    rule_out(
+        "older books",
+        "a parked trade ends as if nothing had happened",
+        Change(
+            EXECUTOR,
+            "            if intent.state is IntentState.PARKED:\n                code",
+            "            if False:\n                code",
+        ),
+    ),
+    rule_out(
+        "older books",
+        "an order fires again when its parked trade is ended",
+        Change(
+            ORDER_LIFE,
+            "elif intent.state is IntentState.FAILED and",
+            "elif intent.state in (IntentState.FAILED, IntentState.CANCELLED) and",
+        ),
+    ),
+    rule_out("older books", "plans go on", Change(RECOVERY, "            _pause_plans(books, now)\n", "")),
+    rule_out(
+        "older books",
+        "trading goes on before the trades are sorted",
+        Change(RESTORED, "        if not self.is_sorted:\n", "        if not self.is_sorted and not is_known:\n"),
+    ),
+    rule_out(
+        "older books",
+        "trading goes on though nobody knows what is open",
+        Change(RESTORED, "self.open_ends is not None and not is_known:", "self.open_ends is None and not is_known:"),
+    ),
+    rule_out(
+        "older books",
+        "open orders are not told of",
+        Change(RESTORED, "orders=books.orders.open(MOST),", "orders=(),"),
+    ),
+    rule_out(
+        "older books",
+        "exits go on though nobody knows what is open",
+        Change(
+            CONTROLS,
+            "None if mode is TradingMode.HALTED else restored(books)",
+            "restored(books) if mode is TradingMode.ACTIVE else None",
+        ),
+    ),
+    rule_out(
+        "older books",
+        "any other event hides a recovery",
+        Change(RESTORED, "books.events.recent(1, kinds=(BEGAN, SORTED, ENDED))", "books.events.recent(1)"),
+        Change(RESTORED, "newest is None or newest.kind == ENDED", "newest is None or newest.kind != SORTED"),
+    ),
+    rule_out(
+        "older books",
+        "a person is asked for ever",
+        Change(CONTROLS, "                tell_ended(books, found, by=by, now=now)\n", ""),
+    ),
+    rule_out(
+        "older books",
+        "books that were not restored are sorted",
+        Change(RECOVERY, "        if found is None:\n", "        if bool(found) and found is None:\n"),
     ),
 )
 RULES = (

@@ -152,7 +152,7 @@ def parked(world: TradingWorld, intent: IntentId) -> IntentId:
     return intent
 
 
-def test_a_parked_trade_that_is_cancelled_ends_at_once_and_nothing_is_signed_for_it() -> None:
+def test_older_books_end_a_parked_trade_that_is_cancelled_at_once_and_nothing_is_signed_for_it() -> None:
     world = TradingWorld()
     intent = parked(world, world.decide())
     world.finish(intent)
@@ -167,14 +167,14 @@ def test_a_parked_trade_that_is_cancelled_ends_at_once_and_nothing_is_signed_for
     assert [event.intent_id for event in world.events("intent.cancelled")] == [intent]
 
 
-def test_a_parked_trade_whose_end_was_asked_for_before_ends_all_the_same() -> None:
+def test_older_books_end_a_parked_trade_whose_end_was_asked_for_before() -> None:
     world = TradingWorld()
     intent = world.decide()
     world.executor().cancel(intent)
     assert world.executor().cancel(parked(world, intent)).state is IntentState.CANCELLED
 
 
-def test_a_parked_trade_with_a_live_transaction_would_not_end() -> None:
+def test_older_books_end_no_parked_trade_that_has_a_live_transaction() -> None:
     world = TradingWorld()
     intent = world.signed().intent_id
     with pytest.raises(ConflictError, match="live attempt"):
@@ -182,7 +182,7 @@ def test_a_parked_trade_with_a_live_transaction_would_not_end() -> None:
     assert world.intent(intent).state is IntentState.PARKED
 
 
-def test_an_order_whose_parked_trade_is_cancelled_ends_and_never_fires_again() -> None:
+def test_older_books_end_the_order_of_a_cancelled_parked_trade_and_it_never_fires_again() -> None:
     world = OrderWorld()
     order = world.pair()
     (intent,) = world.price("0.39")
@@ -261,7 +261,7 @@ def test_older_books_stay_halted_until_a_person_knows_what_is_open(world: Wallet
     assert "oarmed (stop-loss)" in told.message
 
 
-def test_a_second_halt_does_not_hide_that_books_were_restored(world: WalletWorld) -> None:
+def test_older_books_are_not_hidden_by_a_second_halt(world: WalletWorld) -> None:
     with_what_is_open(world)
     recovered(world)
     controls(world).change_system(TradingMode.HALTED, reason="tea time", by="alice")
@@ -269,7 +269,7 @@ def test_a_second_halt_does_not_hide_that_books_were_restored(world: WalletWorld
         resumed(world)
 
 
-def test_a_person_who_let_restored_books_go_on_is_not_asked_again(world: WalletWorld) -> None:
+def test_older_books_are_asked_about_once(world: WalletWorld) -> None:
     with_what_is_open(world)
     assert controls(world).restored() is None
     recovered(world)
@@ -283,6 +283,6 @@ def test_a_person_who_let_restored_books_go_on_is_not_asked_again(world: WalletW
     assert resumed(world) is TradingMode.ACTIVE
 
 
-def test_books_that_were_not_restored_are_not_sorted(world: WalletWorld) -> None:
+def test_older_books_are_sorted_only_after_recovery_began(world: WalletWorld) -> None:
     with pytest.raises(InvalidInputError, match="no recovery is under way"):
         recovery(world).finish()
