@@ -11,9 +11,13 @@ from sniperforge.ports.clock import Clock
 from sniperforge.shared.clock import SystemClock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
     from sqlalchemy import Engine
 
     from sniperforge.domain.risk import RiskLimits
+    from sniperforge.domain.trigger import Subject
     from sniperforge.infrastructure.invariants import InvariantChecker
     from sniperforge.infrastructure.paper_invariants import PaperInvariantChecker
     from sniperforge.ports.codec import TransactionCodec
@@ -389,15 +393,9 @@ class Services:
     @cached_property
     def order_desk(self) -> OrderDesk:
         """Where orders are made, changed and cancelled."""
-        from datetime import timedelta
-
-        from sniperforge.ports.exchange import Lane
-        from sniperforge.shared.jupiter.rate_limit import PLANS, Bucket
         from sniperforge.shared.order_ids import new_order_id
         from sniperforge.trading.order_desk import OrderDesk
-        from sniperforge.trading.price_watch import check_every
 
-        limits = PLANS[self.settings.jupiter_plan]
         return OrderDesk(
             store=self.store,
             clock=self.clock,
@@ -405,12 +403,20 @@ class Services:
             watch=self.price_watch,
             policy=self.executor_policy,
             new_id=new_order_id,
-            check_every=lambda subjects: check_every(
-                subjects,
-                calls=limits.of_lane(Bucket.MAIN, Lane.MONITORING),
-                window=timedelta(seconds=limits.window_s),
-            ),
+            check_every=self.check_every,
         )
+
+    def check_every(self, subjects: Sequence[Subject]) -> timedelta:
+        """How often so many subjects are looked at for orders: at most half of the request budget goes into it."""
+        from datetime import timedelta
+
+        from sniperforge.ports.exchange import Lane
+        from sniperforge.shared.jupiter.rate_limit import PLANS, Bucket
+        from sniperforge.trading.price_watch import check_every
+
+        limits = PLANS[self.settings.jupiter_plan]
+        calls = limits.of_lane(Bucket.MAIN, Lane.MONITORING)
+        return check_every(subjects, calls=calls, window=timedelta(seconds=limits.window_s))
 
     @cached_property
     def orders(self) -> OrderManager:
@@ -425,6 +431,7 @@ class Services:
             watch=self.price_watch,
             firing=Firing(store=self.store, tokens=self.tradable_tokens, policy=self.executor_policy),
             queue=self.queue,
+            check_every=self.check_every,
         )
 
     def strategy_executor(self) -> StrategyExecutor:

@@ -74,7 +74,7 @@ class LegState(StrEnum):
     FIRED = "fired"
     """Its trade is decided and has not ended."""
     WAITING = "waiting"
-    """Its trade ended without a fill; it fires again at `refire_at`."""
+    """Its trade ended without a fill, or none could be decided; at `refire_at` it fires again, or is armed again."""
     FILLED = "filled"
     """Its trade landed; the order is FILLED when that is final."""
     CANCELLED = "cancelled"
@@ -84,7 +84,7 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegState], str] = MappingProxyType(
     {
         (LegState.DORMANT, LegState.ARMED): "its entry filled, or its time came",
         (LegState.DORMANT, LegState.CANCELLED): "its entry will never fill, or the order ended",
-        (LegState.ARMED, LegState.DORMANT): "a fork took the fill of its entry back",
+        (LegState.ARMED, LegState.DORMANT): "a fork took its entry's fill back, or a price that it needs is missing",
         (LegState.ARMED, LegState.FIRED): "its trigger fired, and its trade was decided in this commit",
         (LegState.ARMED, LegState.SUSPENDED): "its sibling fired in this commit",
         (LegState.ARMED, LegState.WAITING): "its trigger fired, and nothing could be decided then",
@@ -97,6 +97,8 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegState], str] = MappingProxyType(
         (LegState.FIRED, LegState.CANCELLED): "its trade was cancelled",
         (LegState.FILLED, LegState.FIRED): "a fork took the fill back; its trade goes on",
         (LegState.WAITING, LegState.FIRED): "it fired again",
+        (LegState.WAITING, LegState.ARMED): "what it waited for is not so any more, and it is no stop",
+        (LegState.WAITING, LegState.DORMANT): "a fork took the fill of its entry back",
         (LegState.WAITING, LegState.SUSPENDED): "its sibling fired in this commit",
         (LegState.WAITING, LegState.CANCELLED): "cancelled, expired, or nothing is left to trade",
         (LegState.ARMED, LegState.FILLED): "LOUD: a trade of it that was proven dead landed after all",
@@ -208,7 +210,7 @@ class Leg:
         firings: How many trades were decided for it; the next one's number.
         intent_id: The last of them.
         fired_at: When its trigger fired, with `fired_value`, and `gap_bps` that it was beyond the level by then.
-        refire_at: When a WAITING leg fires again.
+        refire_at: When a WAITING leg is due again.
         reason: Why it is as it is, for a person.
     """
 

@@ -7,6 +7,7 @@ database compares them as integers and finds the same triggers as a scan by hand
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, localcontext
 from enum import StrEnum
 from typing import NewType
@@ -21,6 +22,9 @@ Subject = NewType("Subject", str)
 WHOLE_BPS = 10_000
 TRAIL_BPS_LEAST, TRAIL_BPS_MOST = 1, 9_000
 """A trail of 0.01 % to 90 %: nearer is noise, farther protects nothing."""
+
+IN_A_ROW_WITHIN = timedelta(minutes=10)
+"""Two values further apart were not seen in a row: what was seen before a standstill confirms nothing after it."""
 
 _EXACT = Context(prec=80)
 """Digits enough for any sum or product of two prices."""
@@ -56,7 +60,7 @@ class Trigger:
         level: The fixed level.
         trail_bps: The level is this share away from the best value seen.
         trail_amount: The level is this much away from the best value seen.
-        best: The best value seen when it was armed: highest for `DOWN`, lowest for `UP`. Only and always for a trail.
+        best: The best value known when it was armed: highest for `DOWN`, lowest for `UP`. Only and always for a trail.
     """
 
     id: TriggerId
@@ -124,6 +128,29 @@ def widest_crossed(direction: Direction, best: Decimal, value: Decimal) -> tuple
             return 0, None
         bps = int(away * WHOLE_BPS // best)
     return min(bps, TRAIL_BPS_MOST), rounded_price(away, ROUND_FLOOR) if away >= MIN_PRICE else None
+
+
+def in_a_row(seen_at: datetime | None, at: datetime) -> bool:
+    """Whether a value seen at `at` is the next after the one seen at `seen_at`."""
+    return seen_at is not None and at - seen_at <= IN_A_ROW_WITHIN
+
+
+def steady(direction: Direction, value: Decimal, before: Decimal | None) -> Decimal | None:
+    """The best value that two values in a row have reached, which is what a trail follows.
+
+    One bad print may be any price: were a trail to follow it, the next good ones would lie beyond its level and sell.
+
+    Args:
+        direction: Of the trail.
+        value: Of now.
+        before: The value seen before it in a row; None when there was none.
+
+    Returns:
+        None when there was none before.
+    """
+    if before is None:
+        return None
+    return min(value, before) if direction is Direction.DOWN else max(value, before)
 
 
 def is_crossed(direction: Direction, value: Decimal, level: Decimal | None) -> bool:

@@ -2,9 +2,12 @@
 
 One value of one subject is one tick. For every trigger of that subject, in this order:
 
-1. one that trails follows the best value seen, whether it is armed, crossed or held;
+1. one that trails follows the best value that two ticks in a row have seen (`domain.trigger.steady`), whether it is
+   armed, crossed or held;
 2. armed or crossed and the value at or beyond its level: counted; counted as often in a row as it wants, it is FIRED;
 3. crossed and the value not beyond its level: armed again, counted from the start.
+
+Two ticks further apart than `domain.trigger.IN_A_ROW_WITHIN` are not in a row.
 
 That is what a scan over all of them would do, trigger for trigger.
 """
@@ -29,7 +32,7 @@ class TriggerView:
         trigger: As it was added.
         state: Whether it can fire.
         counted: Values in a row that were beyond its level.
-        best: The best value seen, for a trail.
+        best: The best value that two ticks in a row have seen, for a trail.
         level: Where it fires now; None for a trail that no value can reach.
         fired_at: When it fired, with `fired_value`.
     """

@@ -77,7 +77,7 @@ def arming_of(leg: Leg, values: Mapping[Subject, Decimal]) -> Arming:
     if isinstance(rule, Trail):
         if rule.activation is not None:
             beginning = Crossing(subject=rule.subject, direction=_other(rule.direction), level=rule.activation)
-            return Arming((_on(leg, beginning, _ACTIVATION, confirmations=1),))
+            return Arming((_on(leg, beginning, _ACTIVATION),))
         return Arming((_trailing(leg, rule, _value(values, rule.subject)),))
     if not rule.needs_all:
         return Arming(tuple(_on(leg, crossing, place) for place, crossing in enumerate(rule.crossings)))
@@ -106,23 +106,34 @@ def verdict_on(leg: Leg, number: int, values: Mapping[Subject, Decimal]) -> Verd
     if not isinstance(rule, Condition) or not rule.needs_all:
         return Verdict(fires=True)
     confirmed, place = divmod(number, MOST_CROSSINGS)
-    holding = [is_crossed(one.direction, _value(values, one.subject), one.level) for one in rule.crossings]
+    holding = _holding(rule.crossings, values)
     confirmed = confirmed | 1 << place if all(holding) else 0
     if confirmed == (1 << len(rule.crossings)) - 1:
         return Verdict(fires=True)
     return Verdict(fires=False, next=_watch_one(leg, rule, values, confirmed=confirmed))
 
 
+def holds(rule: Crossing | Condition, values: Mapping[Subject, Decimal]) -> bool:
+    """Whether what a leg waits for is so at this look.
+
+    Raises:
+        PriceUnavailableError: A value that is needed is missing.
+    """
+    if isinstance(rule, Crossing):
+        return all(_holding((rule,), values))
+    return (all if rule.needs_all else any)(_holding(rule.crossings, values))
+
+
+def _holding(crossings: Sequence[Crossing], values: Mapping[Subject, Decimal]) -> list[bool]:
+    return [is_crossed(one.direction, _value(values, one.subject), one.level) for one in crossings]
+
+
 def _watch_one(leg: Leg, rule: Condition, values: Mapping[Subject, Decimal], *, confirmed: int) -> Arming:
     """Arm one crossing: one that does not hold, else one that was not confirmed. Its number says which were."""
     places: Sequence[int] = range(len(rule.crossings))
     crossings = rule.crossings
-    missing = [
-        place
-        for place in places
-        if not is_crossed(crossings[place].direction, _value(values, crossings[place].subject), crossings[place].level)
-    ]
-    watched = next(iter(missing), None)
+    holding = _holding(crossings, values)
+    watched = next((place for place in places if not holding[place]), None)
     if watched is None:
         watched = next(place for place in places if not confirmed >> place & 1)
     base = confirmed * MOST_CROSSINGS
@@ -132,12 +143,12 @@ def _watch_one(leg: Leg, rule: Condition, values: Mapping[Subject, Decimal], *, 
     )
 
 
-def _on(leg: Leg, crossing: Crossing, number: int, *, confirmations: int | None = None) -> Trigger:
+def _on(leg: Leg, crossing: Crossing, number: int) -> Trigger:
     return Trigger(
         id=trigger_id(leg.order_id, leg.name, number),
         subject=crossing.subject,
         direction=crossing.direction,
-        confirmations=confirmations or leg.confirmations,
+        confirmations=leg.confirmations,
         level=crossing.level,
     )
 

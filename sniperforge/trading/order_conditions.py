@@ -70,6 +70,11 @@ def _problems_of(crossing: Crossing) -> Iterator[str]:
     elif level <= 0:
         how = "never" if crossing.direction is Direction.DOWN else "always"
         yield f"{told}: that is {how} so, since no price falls by more than 100 %"
+    else:
+        try:
+            price_key(level)
+        except InvalidInputError as error:
+            yield f"{told}: as a share of the earlier price, {error.what}"
     if not SHORTEST_LOOKBACK_S <= watched.lookback_s <= LONGEST_LOOKBACK_S:
         yield f"{told}: give a time from {SHORTEST_LOOKBACK_S} s to {LONGEST_LOOKBACK_S // 86_400} days"
 

@@ -18,18 +18,18 @@ from typing import Any
 from sniperforge.domain.ids import IntentId, leg_of_trigger, order_key
 from sniperforge.domain.intent import ExposureEffect
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
-from sniperforge.domain.order import AmountKind, Leg, LegName, LegState, Order, OrderState
+from sniperforge.domain.order import AmountKind, Leg, LegName, LegState, Order, OrderState, Trail
 from sniperforge.domain.risk import ProposedTrade
 from sniperforge.domain.trigger import WHOLE_BPS, Subject, TriggerState
-from sniperforge.errors import InvalidInputError, PriceUnavailableError, TokenError
+from sniperforge.errors import InvalidInputError, PriceUnavailableError, RetryableError, TokenError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Severity
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.tokens import TokenFacts
 from sniperforge.ports.triggers import TriggerView
 from sniperforge.trading.decisions import check_request, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, TradeRequest
-from sniperforge.trading.order_arming import verdict_on
-from sniperforge.trading.order_legs import waits_for_nothing
+from sniperforge.trading.order_arming import arming_of, holds, verdict_on
+from sniperforge.trading.order_legs import gets_out, waits_for_nothing
 from sniperforge.trading.order_life import drop_triggers, end_idle_legs, put_into_book, suspend_siblings, tell
 from sniperforge.trading.protections import refusal
 
@@ -77,6 +77,7 @@ class Firing:
 
         Raises:
             PriceUnavailableError: A value that is needed is missing since a moment ago; the trigger stays fired.
+                When it has been missing for longer, the leg waits and makes room for others.
             RetryableError: The books, or what is asked about the tokens, cannot be reached; the same.
         """
         order_id, name, number = leg_of_trigger(view.trigger.id)
@@ -93,7 +94,13 @@ class Firing:
             if order is None or leg is None or leg.state is not LegState.ARMED:
                 books.triggers.remove([view.trigger.id])
                 return None
-            verdict = verdict_on(leg, number, values)
+            try:
+                verdict = verdict_on(leg, number, values)
+            except PriceUnavailableError as error:
+                if is_new:
+                    raise
+                _rest(books, order, leg, str(error), now)
+                return None
             if verdict.next is not None:
                 drop_triggers(books, order_id, [leg.name])
                 put_into_book(books, verdict.next, now)
@@ -101,10 +108,10 @@ class Firing:
             return self._decide(books, order, leg, amounts, known, now, denied)
 
     def fire_again(self, leg: Leg, values: Mapping[Subject, Decimal], now: datetime) -> IntentId | None:
-        """Decide the next trade of a WAITING leg, whatever the price is by now.
+        """Decide the next trade of a WAITING leg: of a stop whatever the price is by now, else if it is still there.
 
         Returns:
-            The trade that was decided, or None as `fire`.
+            The trade that was decided, or None as `fire`: what waited for a price that has gone is armed again.
 
         Raises:
             RetryableError: As `fire`; it stays due.
@@ -117,6 +124,13 @@ class Firing:
             current = books.orders.leg(leg.order_id, leg.name)
             if order is None or current is None or order.state is not OrderState.OPEN or current.version != leg.version:
                 return None
+            if denied is None and not gets_out(order, current):
+                try:
+                    if not _is_still_so(current, values):
+                        _arm_again(books, order, current, values, now)
+                        return None
+                except PriceUnavailableError as error:
+                    denied = str(error)
             return self._decide(books, order, current, amounts, None, now, denied)
 
     def _asked(
@@ -149,7 +163,7 @@ class Firing:
             _postpone(books, order, leg, view, denied, now)
             return None
         held = held_raw(books, order.wallet, leg.input_mint)
-        if leg.reduce_only and held <= 0:
+        if leg.reduce_only and held <= _kept_raw(leg.input_mint):
             _end_without(books, order, leg, now)
             return None
         input_raw = _input_raw(books, order, leg, amounts, held)
@@ -193,7 +207,12 @@ class Firing:
         return str(refusal(found)) if found else None
 
     def _amounts(self, order: Order, leg: Leg, values: Mapping[Subject, Decimal]) -> Amounts:
-        self._tokens.require_tradable(trusted_mints(leg))
+        try:
+            self._tokens.require_tradable(trusted_mints(leg))
+        except RetryableError:
+            # What an exit gets was looked at when the order was made: nobody has to answer again before it gets out.
+            if leg.effect is ExposureEffect.ENTRY:
+                raise
         if not converts(order, leg):
             return Amounts({}, {})
         mints = (leg.input_mint, leg.output_mint)
@@ -237,6 +256,32 @@ def held_raw(books: Books, wallet: Address, mint: Mint) -> int:
     return books.ledger.balance_raw(wallet, asset, final_only=False)
 
 
+def _kept_raw(mint: Mint) -> int:
+    return KEPT_LAMPORTS if mint == WSOL_MINT else 0
+
+
+def _is_still_so(leg: Leg, values: Mapping[Subject, Decimal]) -> bool:
+    """Whether what it waited for is so at this look, or it waits for nothing."""
+    if isinstance(leg.rule, Trail) or waits_for_nothing(leg.rule):
+        return True
+    return holds(leg.rule, values)
+
+
+def _arm_again(books: Books, order: Order, leg: Leg, values: Mapping[Subject, Decimal], now: datetime) -> None:
+    """The price was there and nothing came of it, and now it is not: only a stop trades at any price."""
+    armed = books.orders.change_leg(leg, at=now, state=LegState.ARMED, refire_at=None, reason=None)
+    put_into_book(books, arming_of(armed, values), now)
+    told = f"leg {leg.name} is watched again: what it waits for is not so any more, and nothing was filled"
+    tell(books, order, "order.armed_again", told, now, leg=armed)
+
+
+def _rest(books: Books, order: Order, leg: Leg, why: str, now: datetime) -> None:
+    """It cannot be said whether it fires: it is watched anew once its prices are known."""
+    drop_triggers(books, order.id, [leg.name])
+    resting = books.orders.change_leg(leg, at=now, state=LegState.DORMANT, active_from=now, reason=why)
+    tell(books, order, "order.unwatched", f"leg {leg.name}: {why}", now, severity=Severity.WARNING, leg=resting)
+
+
 def _input_raw(books: Books, order: Order, leg: Leg, amounts: Amounts, held: int) -> int | None:
     """How much the next trade gives: never more than is held and not promised elsewhere, where it only reduces.
 
@@ -249,8 +294,7 @@ def _input_raw(books: Books, order: Order, leg: Leg, amounts: Amounts, held: int
         return None
     # What an open trade for "all there is" will give is not known before it is signed.
     free = 0 if promised is None else held - promised
-    if leg.input_mint == WSOL_MINT:
-        free -= KEPT_LAMPORTS
+    free -= _kept_raw(leg.input_mint)
     if leg.amount.kind is AmountKind.PERCENT:
         return free * leg.amount.value // WHOLE_BPS
     wanted = leg.amount.value

@@ -34,16 +34,10 @@ from sniperforge.trading.order_terms import OrderTerms, Side
 AT_ONCE = MAX_PRICE
 """The level of an entry that waits for nothing: whatever the price is, it is not above this."""
 
-STOP_CONFIRMATIONS = 2
-"""One bad price must not sell a position."""
+CONFIRMATIONS = 2
+"""Of every leg that waits for a price: one bad print must neither sell a position nor buy one."""
 
-CONDITION_CONFIRMATIONS = 2
-PROFIT_CONFIRMATIONS = 1
-"""A price that is too good for one look costs nothing: the trade is refused if it was not there."""
-
-ENTRY_CONFIRMATIONS = 1
-
-_STOPS = frozenset({OrderKind.STOP_LOSS, OrderKind.TRAILING_STOP})
+STOPS = frozenset({OrderKind.STOP_LOSS, OrderKind.TRAILING_STOP})
 _FILLED = Amount(AmountKind.FILLED, 0)
 
 
@@ -81,7 +75,7 @@ def legs_of(
     subject = Subject(terms.base_mint)
     if terms.kind is OrderKind.CONDITIONAL:
         rule: Rule = Condition(needs_all=terms.needs_all, crossings=terms.conditions)
-        return (build.leg(LegName.MAIN, terms.side, rule, CONDITION_CONFIRMATIONS),)
+        return (build.leg(LegName.MAIN, terms.side, rule),)
     if terms.kind is OrderKind.TRAILING_STOP:
         rule = Trail(
             subject=subject,
@@ -90,7 +84,7 @@ def legs_of(
             amount=terms.trail_amount,
             activation=terms.activation,
         )
-        return (build.leg(LegName.MAIN, terms.side, rule, STOP_CONFIRMATIONS, is_stop=True),)
+        return (build.leg(LegName.MAIN, terms.side, rule, is_stop=True),)
     if terms.kind in (OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT):
         is_stop = terms.kind is OrderKind.STOP_LOSS
         return (build.at(LegName.MAIN, terms.side, _given(terms, "trigger"), is_stop=is_stop),)
@@ -101,7 +95,7 @@ def legs_of(
     )
     if terms.kind is OrderKind.OCO:
         return pair
-    return (build.leg(LegName.ENTRY, Side.BUY, _entry(subject, terms.entry, price), ENTRY_CONFIRMATIONS), *pair)
+    return (build.leg(LegName.ENTRY, Side.BUY, _entry(subject, terms.entry, price)), *pair)
 
 
 class _Builder:
@@ -117,10 +111,9 @@ class _Builder:
         """A leg that waits for one price."""
         direction = direction_of(side, is_stop=is_stop)
         rule = Crossing(subject=Subject(self._terms.base_mint), direction=direction, level=level)
-        usual = STOP_CONFIRMATIONS if is_stop else PROFIT_CONFIRMATIONS
-        return self.leg(name, side, rule, usual, is_stop=is_stop)
+        return self.leg(name, side, rule, is_stop=is_stop)
 
-    def leg(self, name: LegName, side: Side, rule: Rule, confirmations: int, *, is_stop: bool = False) -> Leg:
+    def leg(self, name: LegName, side: Side, rule: Rule, *, is_stop: bool = False) -> Leg:
         """A leg with everything that does not depend on its rule."""
         terms = self._terms
         given, got = terms.base_mint, terms.quote_mint
@@ -139,7 +132,7 @@ class _Builder:
             amount=_FILLED if follows_entry else terms.amount or ALL,
             reduce_only=side is Side.SELL and (follows_entry or terms.only_reduces),
             rule=rule,
-            confirmations=terms.confirmations or confirmations,
+            confirmations=1 if waits_for_nothing(rule) else terms.confirmations or CONFIRMATIONS,
             max_slippage_bps=cap,
             widen_to_bps=self._widest(side, cap, is_stop=is_stop),
             deadline_s=terms.deadline_s,
@@ -193,6 +186,11 @@ def terms_of(order: Order, legs: tuple[Leg, ...]) -> OrderTerms:
         active_from=first.active_from,
         deadline_s=first.deadline_s,
     )
+
+
+def gets_out(order: Order, leg: Leg) -> bool:
+    """Whether it is a stop: what it waited for has happened once for all, and it fires until it is filled."""
+    return order.kind in STOPS or leg.name is LegName.STOP
 
 
 def waits_for_nothing(rule: Rule) -> bool:

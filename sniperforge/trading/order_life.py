@@ -167,14 +167,19 @@ class _Followed:
             self._tell("order.cancelled_too_late", told, Severity.WARNING)
 
     def _take_exits_back(self) -> None:
-        """A fork took the entry back: exits that are only watched wait for it again."""
+        """A fork took the entry back: exits without a trade wait for it again."""
         if self._leg.name is not LegName.ENTRY:
             return
         for leg in self._exits():
-            if leg.state is LegState.ARMED:
+            if leg.state in (LegState.ARMED, LegState.WAITING):
                 self._drop_triggers([leg.name])
                 self._books.orders.change_leg(
-                    leg, at=self._now, state=LegState.DORMANT, amount=Amount(AmountKind.FILLED, 0), active_from=None
+                    leg,
+                    at=self._now,
+                    state=LegState.DORMANT,
+                    amount=Amount(AmountKind.FILLED, 0),
+                    active_from=None,
+                    refire_at=None,
                 )
 
     # ---- the end
@@ -213,7 +218,7 @@ def arm(books: Books, leg: Leg, values: Mapping[Subject, Decimal], now: datetime
         PriceUnavailableError: A value that its rule needs is missing.
     """
     arming = arming_of(leg, values)
-    armed = books.orders.change_leg(leg, at=now, state=LegState.ARMED)
+    armed = books.orders.change_leg(leg, at=now, state=LegState.ARMED, reason=None)
     put_into_book(books, arming, now)
     return armed
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from sniperforge.domain.ids import IntentId, OrderId, leg_of_trigger
 from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, Order, OrderKind, OrderState
 from sniperforge.domain.trigger import Subject
-from sniperforge.errors import QueueUnavailableError, SniperForgeError
+from sniperforge.errors import PriceUnavailableError, QueueUnavailableError, RetryableError, SniperForgeError
 from sniperforge.ports.clock import Clock
+from sniperforge.ports.exchange import Lane
 from sniperforge.ports.queue import TaskQueue
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.triggers import TriggerView
@@ -26,10 +28,16 @@ from sniperforge.trading.order_desk import OrderDesk
 from sniperforge.trading.order_firing import Firing, converts
 from sniperforge.trading.order_life import arm, end_idle_legs, tell
 from sniperforge.trading.order_terms import OrderTerms
-from sniperforge.trading.price_watch import Look, PriceWatch, note
+from sniperforge.trading.price_watch import SHORTEST_INTERVAL, Look, PriceWatch, note
 
 AT_ONCE = 200
 """How many legs of each kind one look deals with; the next look finds the others."""
+
+SILENT_AFTER = timedelta(seconds=30)
+"""When looks have failed for so long, the books say that nothing is checked. One that fails says nothing by itself."""
+
+WOKEN_AGAIN_AFTER = timedelta(seconds=10)
+"""Between two tries to watch a leg whose prices are not known."""
 
 _T = TypeVar("_T")
 
@@ -63,10 +71,19 @@ class OrderManager:
         watch: What the watched things cost.
         firing: Decides trades.
         queue: Where bells ring.
+        check_every: How often so many subjects can be looked at within the request budget.
     """
 
     def __init__(
-        self, *, store: Store, clock: Clock, desk: OrderDesk, watch: PriceWatch, firing: Firing, queue: TaskQueue
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        desk: OrderDesk,
+        watch: PriceWatch,
+        firing: Firing,
+        queue: TaskQueue,
+        check_every: Callable[[Sequence[Subject]], timedelta],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -74,6 +91,8 @@ class OrderManager:
         self._watch = watch
         self._firing = firing
         self._queue = queue
+        self._check_every = check_every
+        self._looked_at: float | None = None
 
     # ---- making orders
 
@@ -140,7 +159,9 @@ class OrderManager:
             before = books.triggers.fired(AT_ONCE)
             extra = self._extra_subjects(books, before, again)
         subjects = tuple(dict.fromkeys([*watched, *_subjects(waking), *extra]))
-        look = self._watch.look(subjects) if subjects else None
+        if subjects and self._is_too_early(subjects):
+            return LookResult()
+        look = self._look(subjects) if subjects else None
         fired = self._tick(look) if look is not None else 0
         values = {} if look is None else {subject: seen.value for subject, seen in look.values.items()}
         with self._store.read() as books:
@@ -164,6 +185,36 @@ class OrderManager:
         """Do some of what ticks left for later; returns how many rows, 0 when all is done."""
         with self._store.write() as books:
             return books.triggers.compact(limit)
+
+    def _is_too_early(self, subjects: Sequence[Subject]) -> bool:
+        """Whether the budget bears no look yet. Looks go before entries, so they have to keep to their share."""
+        now, before = self._clock.monotonic(), self._looked_at
+        # Beat's seconds are a little longer and shorter: half of one must not cost a whole one.
+        every = self._check_every(subjects) - SHORTEST_INTERVAL / 2
+        if before is not None and now - before < every.total_seconds():
+            return True
+        self._looked_at = now
+        return False
+
+    def _look(self, subjects: Sequence[Subject]) -> Look:
+        try:
+            return self._watch.look(subjects, lane=Lane.CONFIRMATION)
+        except RetryableError as error:
+            self._note_silence(error)
+            raise
+
+    def _note_silence(self, error: RetryableError) -> None:
+        """Nobody answers, or there is no room in the budget: once that lasts, nothing is checked and the books say so."""
+        now = self._clock.now()
+        with self._store.read() as books:
+            silent = {
+                one.subject: f"unknown: {error}"
+                for one in books.triggers.watched()
+                if one.problem is None and (one.seen_at is None or now - one.seen_at > SILENT_AFTER)
+            }
+        if silent:
+            with self._store.write() as books:
+                note(books, Look(values={}, problems=silent, observed=()), now)
 
     def _tick(self, look: Look) -> int:
         now = self._clock.now()
@@ -199,7 +250,11 @@ class OrderManager:
             current = books.orders.leg(leg.order_id, leg.name)
             if order is None or current is None or current.version != leg.version or order.state is not OrderState.OPEN:
                 return
-            armed = arm(books, current, values, now)
+            try:
+                armed = arm(books, current, values, now)
+            except PriceUnavailableError as error:
+                books.orders.change_leg(current, at=now, active_from=now + WOKEN_AGAIN_AFTER, reason=str(error))
+                return
             tell(books, order, "order.armed", f"leg {leg.name} is watched from now on", now, leg=armed)
 
     def _end_expired(self) -> None:

@@ -207,14 +207,16 @@ def test_a_value_that_nobody_watches_changes_nothing(store: Store) -> None:
 @pytest.mark.parametrize(
     ("direction", "values", "best", "level"),
     [
-        (Direction.DOWN, ["110", "105"], "110", "99"),
+        (Direction.DOWN, ["110", "110", "105"], "110", "99"),
+        (Direction.DOWN, ["110", "112", "111"], "111", "99.9"),
         (Direction.DOWN, ["99", "95"], "100", "90"),
-        (Direction.UP, ["90", "95"], "90", "99"),
+        (Direction.UP, ["90", "90", "95"], "90", "99"),
+        (Direction.UP, ["90", "88", "89"], "89", "97.9"),
         (Direction.UP, ["101", "105"], "100", "110"),
     ],
 )
 @pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in-a-crowd"])
-def test_a_trail_follows_the_best_value_and_never_a_worse_one(
+def test_a_trail_follows_the_best_value_that_two_in_a_row_have_seen_and_never_a_worse_one(
     store: Store, direction: Direction, values: list[str], best: str, level: str, company: int
 ) -> None:
     add(store, trail("a", "100", direction), *crowd("100", direction)[:company])
@@ -228,22 +230,22 @@ def test_a_trail_follows_the_best_value_and_never_a_worse_one(
 @pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in-a-crowd"])
 def test_a_trail_by_an_amount_is_that_far_behind(store: Store, company: int) -> None:
     add(store, trail("a", "100", trail_amount=Decimal("0.5")), *crowd("100")[:company])
-    assert path(store, "200", "199.50000000000001") == [0, 0]
+    assert path(store, "200", "200", "199.50000000000001") == [0, 0, 0]
     assert path(store, "199.5") == [1]
 
 
 def test_a_trail_that_nothing_can_reach_has_no_level_and_is_followed(store: Store) -> None:
     add(store, trail("a", "0.5", trail_amount=Decimal(1)), trail("b", "900000000", Direction.UP, trail_bps=9_000))
     assert (seen(store, "a").level, seen(store, "b").level) == (None, None)
-    assert path(store, "0.000000000001") == [0]
+    assert path(store, "0.000000000001", "0.000000000001") == [0, 0]
     assert (seen(store, "a").level, seen(store, "b").level) == (None, Decimal("1.9E-12"))
-    assert path(store, "1000000000", "999999999") == [1, 1]
+    assert path(store, "1000000000", "1000000000", "999999999") == [1, 0, 1]
     assert fired(store) == ["b", "a"]
 
 
 def test_a_trail_that_rose_in_a_crowd_fires_with_others_that_joined_at_its_best_value(store: Store) -> None:
     add(store, *crowd("100"), trail("old", "100"))
-    path(store, "200")
+    path(store, "200", "200")
     add(store, trail("new", "200"), trail("higher", "210"))
     assert path(store, "190") == [0]
     assert path(store, "180", "179") == [3, 0]
@@ -252,18 +254,18 @@ def test_a_trail_that_rose_in_a_crowd_fires_with_others_that_joined_at_its_best_
 
 def test_a_trail_that_joins_after_a_high_does_not_know_of_it(store: Store) -> None:
     add(store, *crowd("100"))
-    path(store, "200", "150")
+    path(store, "200", "200", "150")
     add(store, trail("new", "150"))
-    assert path(store, "160", "144.1") == [0, 0]
+    assert path(store, "160", "160", "144.1") == [0, 0, 0]
     assert seen(store, "new").best == Decimal(160)
     assert path(store, "144") == [1]
 
 
 def test_a_trail_that_joined_after_a_high_knows_of_the_next(store: Store) -> None:
     add(store, *crowd("100"))
-    path(store, "200", "150")
+    path(store, "200", "200", "150")
     add(store, trail("new", "150"))
-    path(store, "250", "240")
+    path(store, "250", "250", "240")
     assert (seen(store, "new").best, seen(store, "crowd-0").best) == (Decimal(250), Decimal(250))
     assert path(store, "225.1", "225") == [0, 1]
 
@@ -273,16 +275,16 @@ def test_every_group_of_a_falling_market_is_overtaken_by_one_new_high(store: Sto
         low = 100 - 20 * number
         path(store, str(low))
         add(store, *crowd(str(low), name=f"crowd-{number}"), trail(f"near-{number}", str(low), trail_bps=5_000))
-        path(store, str(low + 5))
+        path(store, str(low + 5), str(low + 5))
         assert seen(store, f"near-{number}").best == Decimal(low + 5)
-    assert path(store, "300", "150") == [0, 3]
+    assert path(store, "300", "300", "150") == [0, 0, 3]
     assert seen(store, "crowd-0-0").best == seen(store, "crowd-2-0").best == Decimal(300)
 
 
 def test_the_next_widest_trail_fires_when_the_narrowest_is_gone(store: Store) -> None:
     widths = {"a": 100, "b": 200, "c": 300, "d": 400}
     add(store, *crowd("50"), *(trail(name, "50", trail_bps=bps) for name, bps in widths.items()))
-    path(store, "100")
+    path(store, "100", "100")
     removed(store, "a")
     held(store, "c")
     assert path(store, "99", "98", "97", "96") == [0, 1, 0, 1]
@@ -291,13 +293,32 @@ def test_the_next_widest_trail_fires_when_the_narrowest_is_gone(store: Store) ->
 
 def test_a_crossed_trail_that_sees_a_new_best_value_is_armed_behind_that(store: Store) -> None:
     add(store, trail("a", "100", confirmations=2), *crowd("100"))
-    assert path(store, "90", "120", "108.1", "108", "107") == [0, 0, 0, 0, 1]
+    assert path(store, "90", "120", "120", "108.1", "108", "107") == [0, 0, 0, 0, 0, 1]
     assert seen(store, "a").best == Decimal(120)
 
 
 def test_a_crossed_trail_of_a_crowd_that_is_armed_again_fires_at_the_next_fall(store: Store) -> None:
     add(store, *crowd("90"), trail("a", "90", confirmations=2))
-    assert path(store, "100", "89", "91", "89", "88") == [0, 0, 0, 0, 1]
+    assert path(store, "100", "100", "89", "91", "89", "88") == [0, 0, 0, 0, 0, 1]
+
+
+# --- in a row
+
+
+@pytest.mark.parametrize("company", [0, CROWD], ids=["alone", "in-a-crowd"])
+def test_one_value_alone_moves_no_trail(store: Store, company: int) -> None:
+    add(store, trail("a", "100"), *crowd("100")[:company])
+    assert path(store, "100", "119", "100", "91") == [0, 0, 0, 0]
+    assert seen(store, "a").best == Decimal(100)
+
+
+def test_values_that_a_standstill_lies_between_are_not_in_a_row(store: Store) -> None:
+    add(store, fixed("a", "140", confirmations=2), trail("b", "150"))
+    assert [tick(store, "139", second).fired for second in (1, 602, 1_203)] == [0, 0, 0]
+    assert [tick(store, "139", second).fired for second in (1_803,)] == [1]
+    tick(store, "190", 1_900)
+    tick(store, "190", 2_600)
+    assert seen(store, "b").best == Decimal(150)
 
 
 # --- held
@@ -317,7 +338,7 @@ def test_a_held_trigger_cannot_fire_until_it_is_armed_again(store: Store) -> Non
 def test_a_held_trail_goes_on_following(store: Store, company: int) -> None:
     add(store, trail("a", "100"), *crowd("100")[:company])
     held(store, "a")
-    path(store, "200", "150")
+    path(store, "200", "200", "150")
     assert (state(store, "a"), seen(store, "a").best) == (TriggerState.HELD, Decimal(200))
     armed(store, "a")
     assert path(store, "181", "180") == [0, 1]
@@ -530,7 +551,7 @@ def test_compaction_changes_nothing_that_anybody_sees(store: Store) -> None:
         group = [*crowd(str(low), name=f"crowd-{number}"), trail(f"near-{number}", str(low), trail_bps=2_000)]
         add(store, *group)
         names += [one.id for one in group]
-        path(store, str(low + 2))
+        path(store, str(low + 2), str(low + 2))
     held(store, "crowd-0-0", "near-1")
     before = [seen(store, name) for name in names]
     compacted(store)

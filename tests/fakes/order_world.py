@@ -36,8 +36,8 @@ ABOVE = Crossing(subject=PRICE, direction=Direction.UP, level=Decimal("0.7"))
 class OrderWorld(TradingWorld):
     """One wallet that holds 1,000 JUP and 1,000 USDC."""
 
-    def __init__(self, *, jup: int = 1_000_000_000) -> None:
-        super().__init__(jup=jup)
+    def __init__(self, *, jup: int = 1_000_000_000, lamports: int = 5 * 10**9) -> None:
+        super().__init__(jup=jup, lamports=lamports)
         self.prints = 0
         self.values: dict[Subject, Decimal] = {PRICE: Decimal("0.5"), Subject(USDC): Decimal(1)}
 

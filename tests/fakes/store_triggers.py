@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from sniperforge.domain.ids import OrderId, TriggerId
 from sniperforge.domain.prices import price_key
-from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState, is_crossed
+from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState, in_a_row, is_crossed
 from sniperforge.errors import SniperForgeError
 from sniperforge.ports.triggers import TickResult, TriggerView, WatchedSubject, kind_of_problem
 from tests.fakes.store_tables import Part
@@ -85,9 +85,10 @@ class FakeTriggers(Part):
             subject=subject, value=value, print_number=print_number, seen_at=moment
         )
         fired = 0
+        before = known.value if in_a_row(known.seen_at, moment) else None
         for name, view in self._data.triggers.items():
             if view.trigger.subject == subject and view.state is not TriggerState.FIRED:
-                after = _after(view, value, moment)
+                after = _after(view, value, before, moment)
                 fired += after.state is TriggerState.FIRED
                 self._data.triggers[name] = after
         return TickResult(is_news=True, fired=fired)
@@ -117,17 +118,18 @@ class FakeTriggers(Part):
         return next((one for one in self.watched() if one.subject == subject), None)
 
 
-def _after(view: TriggerView, value: Decimal, at: datetime) -> TriggerView:
+def _after(view: TriggerView, value: Decimal, before: Decimal | None, at: datetime) -> TriggerView:
     """A trigger after a value, word for word as `ports.triggers` says it."""
     trigger = view.trigger
-    if trigger.trails and view.best is not None:
-        best = max(view.best, value) if trigger.direction is Direction.DOWN else min(view.best, value)
+    if trigger.trails and view.best is not None and before is not None:
+        down = trigger.direction is Direction.DOWN
+        best = max(view.best, min(value, before)) if down else min(view.best, max(value, before))
         view = replace(view, best=best, level=trigger.level_at(best))
     if view.state is TriggerState.HELD:
         return view
     if not is_crossed(trigger.direction, value, view.level):
         return replace(view, state=TriggerState.ARMED, counted=0)
-    counted = view.counted + 1
+    counted = view.counted + 1 if before is not None else 1
     if counted < trigger.confirmations:
         return replace(view, state=TriggerState.CROSSED, counted=counted)
     return replace(view, state=TriggerState.FIRED, counted=counted, fired_at=at, fired_value=value)

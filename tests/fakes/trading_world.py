@@ -15,7 +15,7 @@ from typing import Any
 from sniperforge.domain.ids import IntentId, cli_key
 from sniperforge.domain.intent import Attempt, ExposureEffect, Fill, FillState, TradeIntent
 from sniperforge.domain.money import Address, Mint, Signature
-from sniperforge.errors import SniperForgeError, TokenError, WalletError
+from sniperforge.errors import ExchangeUnavailableError, SniperForgeError, TokenError, WalletError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Event, LedgerEntry, LedgerKind, TradingMode, WalletRecord
 from sniperforge.shared.solana.codec import SoldersCodec
 from sniperforge.trading.executor_policy import ExecutorPolicy, TradeRequest
@@ -126,6 +126,7 @@ class KnownTokens:
 
     def __init__(self) -> None:
         self.dangerous: set[Mint] = set()
+        self.is_away = False
 
     def decimals(self, mint: Mint) -> int:
         """Of a token that exists."""
@@ -133,6 +134,8 @@ class KnownTokens:
 
     def require_tradable(self, mints: tuple[Mint, ...] | list[Mint] | Any) -> None:
         """None of them is dangerous."""
+        if self.is_away:
+            raise ExchangeUnavailableError("nobody answers", subject="/tokens/v2")
         bad = [mint for mint in mints if mint in self.dangerous]
         if bad:
             raise TokenError("its transfers can be stopped by somebody", subject=bad[0])

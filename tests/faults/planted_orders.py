@@ -111,11 +111,11 @@ ORDER_BUGS = (
         (
             Change(
                 ORDER_FIRING,
-                "        amounts, denied = self._asked(order, leg, values)\n"
+                "        amounts, denied = self._asked(order, leg, values, is_new=is_new)\n"
                 "        with self._store.write() as books:\n"
                 "            order = _locked(books, order)\n"
                 "            leg = books.orders.leg(order_id",
-                "        amounts, denied = self._asked(order, leg, values)\n"
+                "        amounts, denied = self._asked(order, leg, values, is_new=is_new)\n"
                 "        with self._store.write() as books:\n"
                 "            known = books.triggers.get(view.trigger.id)\n"
                 "            books.triggers.remove([view.trigger.id])\n"

@@ -13,7 +13,7 @@ from sqlalchemy import Select, bindparam, delete, select, text, union_all
 
 from sniperforge.domain.ids import OrderId, TriggerId
 from sniperforge.domain.prices import price_key
-from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState
+from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState, in_a_row
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.triggers import TickResult, TriggerView, WatchedSubject, kind_of_problem
 from sniperforge.storage import tables
@@ -140,13 +140,14 @@ class SqlTriggers:
             if known.problem is not None:
                 self._subjects.write(replace(known, problem=None, problem_since=None))
             return TickResult(is_news=False, fired=0)
-        groups = self._trailing.follow(self._trailing.of(subject), value)
+        before = known.value if in_a_row(known.seen_at, at) else None
+        groups = self._trailing.follow(self._trailing.of(subject), value, before)
         opened, within = self._trailing.reached(groups, value)
         places = {direction: place_of(direction, value) for direction in Direction}
         found = self._triggers.ask(_FOUND, subject=subject, up=places[Direction.UP], down=places[Direction.DOWN])
         floors = {group.id: group.floor for group in groups}
         after = [
-            _counted(_whole(row, floors), places[row.direction], value, at)
+            _counted(_whole(row, floors), places[row.direction], value, at, follows=before is not None)
             for row in {row.id: row for row in (*found, *within)}.values()
         ]
         self._triggers.write(after)
@@ -182,11 +183,11 @@ def _whole(row: TriggerRow, floors: dict[int, int | None]) -> TriggerRow:
     return row if row.group_id is None else row.risen(floors[row.group_id])
 
 
-def _counted(row: TriggerRow, place: int, value: Decimal, at: datetime) -> TriggerRow:
+def _counted(row: TriggerRow, place: int, value: Decimal, at: datetime, *, follows: bool) -> TriggerRow:
     """A trigger that may fire, after a value."""
     if row.reach is None or place > row.reach:
         return replace(row, state=TriggerState.ARMED, counted=0)
-    counted = row.counted + 1
+    counted = row.counted + 1 if follows else 1
     if counted < row.confirmations:
         return replace(row, state=TriggerState.CROSSED, counted=counted)
     return replace(row, state=TriggerState.FIRED, counted=counted, group_id=None, fired_at=at, fired_value=value)

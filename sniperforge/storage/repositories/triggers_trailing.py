@@ -26,7 +26,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, insert, select, text, union_all, update
 
-from sniperforge.domain.trigger import Direction, Subject, trail_level, widest_crossed
+from sniperforge.domain.trigger import Direction, Subject, steady, trail_level, widest_crossed
 from sniperforge.storage import tables
 from sniperforge.storage.repositories.base import Rows, Transaction
 from sniperforge.storage.repositories.triggers_rows import TriggerRow, TriggerTable, place_of, price_at
@@ -93,11 +93,14 @@ class Trailing(Rows[Group]):
         groups.append(Group(id=given, subject=subject, direction=direction, floor=None, nearest=None))
         return groups[-1].id
 
-    def follow(self, groups: Sequence[Group], value: Decimal) -> list[Group]:
-        """Let every trail of a subject see a value; returns its groups as they are then."""
+    def follow(self, groups: Sequence[Group], value: Decimal, before: Decimal | None) -> list[Group]:
+        """Let every trail of a subject see a value and the one before it; returns its groups as they are then."""
         risen: list[Group] = []
         for direction in Direction:
-            place = place_of(direction, value)
+            seen = steady(direction, value, before)
+            if seen is None:
+                continue
+            place = place_of(direction, seen)
             mine = [group for group in groups if group.direction is direction]
             overtaken = [group for group in mine if group.floor is not None and group.floor < place]
             overtaken += self._pool_overtaken(mine, overtaken, place)

@@ -110,11 +110,16 @@ class TriggerPaths(RuleBasedStateMachine):
     @rule(subject=subjects, values=st.lists(st.one_of(usual, usual, prices), min_size=1, max_size=6))
     def walk(self, subject: Subject, values: list[Decimal]) -> None:
         for value in values:
-            self.tick(subject, value, 1)
+            self.tick(subject, value, 1, 1)
 
-    @rule(subject=subjects, value=prices, newer=st.sampled_from((-1, 0, 0, 3)))
-    def tick(self, subject: Subject, value: Decimal, newer: int) -> None:
-        self.second += 1
+    @rule(
+        subject=subjects,
+        value=prices,
+        newer=st.sampled_from((-1, 0, 0, 3)),
+        seconds=st.sampled_from((1, 1, 600, 601)),
+    )
+    def tick(self, subject: Subject, value: Decimal, newer: int, seconds: int) -> None:
+        self.second += seconds
         print_number = self.prints[subject] + newer
         self.prints[subject] = max(self.prints[subject], print_number)
         at = START + timedelta(seconds=self.second)

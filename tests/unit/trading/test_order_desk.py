@@ -145,7 +145,7 @@ def test_an_order_is_written_with_its_legs_and_its_triggers(world: DeskWorld) ->
         (view.trigger.level, view.trigger.direction, view.trigger.confirmations) for view in world.triggers(order)
     ] == [
         (Decimal(140), Direction.DOWN, 2),
-        (Decimal(220), Direction.UP, 1),
+        (Decimal(220), Direction.UP, 2),
     ]
     assert world.events("order.created")[0].facts == {"order": order.id}
 
@@ -262,8 +262,8 @@ def test_other_confirmations_are_counted_from_the_start(world: DeskWorld) -> Non
 
 def test_a_trail_keeps_the_best_price_it_has_seen(world: DeskWorld) -> None:
     order = world.place(OrderKind.TRAILING_STOP)
-    world.price("200")
-    world.price("195")
+    for usd in ("200", "200", "195"):
+        world.price(usd)
     world.edit(order, trail_bps=800)
     (view,) = world.triggers(order)
     assert (view.best, view.level) == (Decimal(200), Decimal(184))
@@ -277,8 +277,8 @@ def test_a_trail_keeps_the_best_price_it_has_seen(world: DeskWorld) -> None:
 
 def test_a_trail_that_the_market_is_past_is_refused_unless_it_is_forced(world: DeskWorld) -> None:
     order = world.place(OrderKind.TRAILING_STOP)
-    world.price("200")
-    world.price("195")
+    for usd in ("200", "200", "195"):
+        world.price(usd)
     (found,) = not_changed(world, order, trail_bps=200)
     assert found == (
         "trail_bps: behind the best price, 200, it is 196; the market (195) is past that: it would fire at once,"
@@ -291,6 +291,7 @@ def test_a_trail_that_the_market_is_past_is_refused_unless_it_is_forced(world: D
 def test_a_trail_that_began_goes_on_and_another_activation_begins_it_anew(world: DeskWorld) -> None:
     order = world.place(OrderKind.TRAILING_STOP, activation=Decimal(190))
     assert [view.trigger.trails for view in world.triggers(order)] == [False]
+    world.price("191")
     world.price("191")
     assert [view.trigger.trails for view in world.triggers(order)] == [True]
     world.edit(order, trail_bps=300)

@@ -149,17 +149,22 @@ def test_an_entry_at_once_is_reached_at_every_price_there_is(price: str) -> None
     ("kind", "confirmations"),
     [
         (OrderKind.STOP_LOSS, {LegName.MAIN: 2}),
-        (OrderKind.TAKE_PROFIT, {LegName.MAIN: 1}),
+        (OrderKind.TAKE_PROFIT, {LegName.MAIN: 2}),
         (OrderKind.TRAILING_STOP, {LegName.MAIN: 2}),
         (OrderKind.CONDITIONAL, {LegName.MAIN: 2}),
-        (OrderKind.OCO, {LegName.STOP: 2, LegName.TAKE: 1}),
-        (OrderKind.BRACKET, {LegName.ENTRY: 1, LegName.STOP: 2, LegName.TAKE: 1}),
+        (OrderKind.OCO, {LegName.STOP: 2, LegName.TAKE: 2}),
+        (OrderKind.BRACKET, {LegName.ENTRY: 2, LegName.STOP: 2, LegName.TAKE: 2}),
     ],
 )
-def test_one_bad_price_sells_nothing_by_default(kind: OrderKind, confirmations: dict[LegName, int]) -> None:
-    assert {name: leg.confirmations for name, leg in legs(terms(kind)).items()} == confirmations
-    said = legs(terms(kind, confirmations=7))
+def test_one_bad_price_trades_nothing_by_default(kind: OrderKind, confirmations: dict[LegName, int]) -> None:
+    entry = {"entry": Decimal(170)} if kind is OrderKind.BRACKET else {}
+    assert {name: leg.confirmations for name, leg in legs(terms(kind, **entry)).items()} == confirmations
+    said = legs(terms(kind, confirmations=7, **entry))
     assert {leg.confirmations for leg in said.values()} == {7}
+
+
+def test_an_entry_at_once_waits_for_no_second_price() -> None:
+    assert legs(terms(OrderKind.BRACKET, confirmations=7))[LegName.ENTRY].confirmations == 1
 
 
 @pytest.mark.parametrize(

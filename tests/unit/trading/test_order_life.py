@@ -12,13 +12,15 @@ import pytest
 
 from sniperforge.domain.ids import OrderId, order_key
 from sniperforge.domain.intent import ExposureEffect, IntentState
+from sniperforge.domain.money import WSOL_MINT
 from sniperforge.domain.order import Amount, AmountKind, LegName, OrderState
 from sniperforge.domain.risk import RiskLimits
 from sniperforge.domain.trigger import Subject
 from sniperforge.errors import ConflictError, InvalidInputError, PriceUnavailableError
 from sniperforge.ports.records import Asset
 from sniperforge.trading.order_arming import arming_of
-from sniperforge.trading.order_life import cancel_order, drop_triggers, put_into_book
+from sniperforge.trading.order_firing import KEPT_LAMPORTS
+from sniperforge.trading.order_life import cancel_order, drop_triggers, follow, put_into_book
 from sniperforge.trading.progress import Step
 from sniperforge.trading.protections import Protections
 from tests.fakes.order_world import PRICE, OrderWorld
@@ -161,6 +163,14 @@ def test_an_amount_that_needs_a_price_waits_for_it(world: OrderWorld) -> None:
 def test_a_stop_without_anything_to_protect_ends_and_says_so() -> None:
     world = OrderWorld(jup=0)
     world.stop()
+    assert world.price("0.4") == []
+    assert world.order().state is OrderState.CANCELLED
+    assert "nothing is held" in world.events("order.cancelled")[0].message
+
+
+def test_what_is_kept_for_fees_is_nothing_to_protect() -> None:
+    world = OrderWorld(lamports=KEPT_LAMPORTS)
+    world.stop(input_mint=WSOL_MINT)
     assert world.price("0.4") == []
     assert world.order().state is OrderState.CANCELLED
     assert "nothing is held" in world.events("order.cancelled")[0].message
@@ -332,6 +342,23 @@ def test_a_bracket_whose_entry_lost_its_fill_to_a_fork_takes_its_exits_back(worl
     assert not world.armed()
     world.finish(intent)
     assert world.states()["stop"] == "armed"
+
+
+def test_an_exit_that_waits_to_fire_again_goes_back_as_well(world: OrderWorld) -> None:
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    (stop,) = world.price("0.3")
+    with world.store.books.write() as books:  # nothing of it is signed, and its time is over
+        intent = books.intents.get(stop)
+        assert intent is not None
+        failed = books.intents.change(intent, at=world.clock.now(), state=IntentState.FAILED)
+        follow(books, failed, world.clock.now())
+    assert world.states()["stop"] == "waiting"
+    world.lose_to_a_fork(entry)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
+    world.pass_time(minutes=5)
+    assert world.fire_again() == []
 
 
 def test_the_time_of_a_bracket_is_that_of_its_entry(world: OrderWorld) -> None:

@@ -53,6 +53,7 @@ class Market(OrderWorld):
     def __init__(self, *, jup: int = 1_000_000_000) -> None:
         super().__init__(jup=jup)
         self.bell = Bell()
+        self.every = timedelta(seconds=1)
         self._ids = count(1)
 
     @property
@@ -68,7 +69,13 @@ class Market(OrderWorld):
             check_every=lambda _: timedelta(seconds=1),
         )
         return OrderManager(
-            store=self.store, clock=self.clock, desk=desk, watch=watch, firing=self.firing, queue=self.bell
+            store=self.store,
+            clock=self.clock,
+            desk=desk,
+            watch=watch,
+            firing=self.firing,
+            queue=self.bell,
+            check_every=lambda _: self.every,
         )
 
     def terms(self, **changes: Any) -> dict[str, Any]:
@@ -101,21 +108,40 @@ def test_a_stop_loss_fires_at_the_second_price_in_a_row_beyond_it_and_rings_for_
     assert market.states(order.id) == {"order": "open", "main": "fired"}
 
 
-def test_a_take_profit_fires_at_the_first(market: Market) -> None:
+def test_a_take_profit_fires_at_the_second_as_well(market: Market) -> None:
     market.manager.create_take_profit(**market.terms(trigger=Decimal("0.55")))
-    assert market.decided("0.54") == []
+    assert market.decided("0.54", "0.55", "0.54", "0.55") == []
     assert len(market.decided("0.55")) == 1
 
 
 def test_a_trailing_stop_follows_the_price_up_and_sells_when_it_turns(market: Market) -> None:
     market.manager.create_trailing_stop(**market.terms(trail_bps=1_000))
-    assert market.decided("0.46", "0.55", "0.6", "0.541") == []
+    assert market.decided("0.46", "0.55", "0.6", "0.6", "0.541") == []
     assert len(market.decided("0.54", "0.54")) == 1
+
+
+def test_one_bad_price_moves_no_trail(market: Market) -> None:
+    order = market.manager.create_trailing_stop(**market.terms(trail_bps=1_000))
+    assert market.decided("0.5", "0.58", "0.5", "0.5", "0.5", "0.5") == []
+    assert market.states(order.id) == {"order": "open", "main": "armed"}
+
+
+def test_one_bad_price_activates_no_trail(market: Market) -> None:
+    market.manager.create_trailing_stop(**market.terms(trail_bps=500, activation=Decimal("0.58")))
+    assert market.decided("0.5", "0.59", "0.5", "0.5", "0.5", "0.5") == []
+
+
+def test_a_count_from_before_a_standstill_confirms_nothing_after_it(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.43")))
+    assert market.decided("0.44", "0.42") == []
+    market.pass_time(hours=1)
+    assert market.decided("0.42") == []
+    assert len(market.decided("0.42")) == 1
 
 
 def test_a_trailing_stop_with_an_activation_begins_there(market: Market) -> None:
     market.manager.create_trailing_stop(**market.terms(trail_bps=1_000, activation=Decimal("0.6")))
-    assert market.decided("0.44", "0.44", "0.52", "0.61", "0.55") == []
+    assert market.decided("0.44", "0.44", "0.52", "0.61", "0.61", "0.55") == []
     assert len(market.decided("0.549", "0.549")) == 1
 
 
@@ -354,7 +380,95 @@ def test_cancelling_goes_by_the_desk(market: Market) -> None:
     assert market.decided("0.4", "0.4") == []
 
 
-def test_prices_are_asked_in_the_lane_of_monitoring(market: Market) -> None:
+def test_looks_go_before_entries(market: Market) -> None:
     market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
     market.look()
-    assert market.exchange.calls[-1].lane is Lane.MONITORING
+    assert market.exchange.calls[-1].lane is Lane.CONFIRMATION
+
+
+def test_looks_keep_to_what_the_budget_bears(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    market.every = timedelta(seconds=5)
+    manager, asked = market.manager, len(market.exchange.calls)
+    for _ in range(11):
+        market.pass_time(seconds=1)
+        manager.monitor_orders()
+    assert len(market.exchange.calls) - asked == 3
+
+
+def test_looks_that_fail_for_long_are_told_in_the_books_once(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45")))
+    market.look()
+    for second in range(60):
+        error = (
+            RateLimitedError("no room", subject="main") if second % 2 else ExchangeUnavailableError("nobody answers")
+        )
+        market.exchange.fail("prices", error)
+        with pytest.raises(type(error)):
+            market.look()
+        assert len(market.events("price.missing")) == (second >= 30)
+    market.look()
+    assert len(market.events("price.back")) == 1
+
+
+def test_what_waited_for_a_price_that_has_gone_is_watched_again(market: Market) -> None:
+    order = market.manager.create_take_profit(**market.terms(trigger=Decimal("0.55"), confirmations=1))
+    (first,) = market.decided("0.56")
+    market.pass_time(minutes=30)
+    market.finish(first)
+    market.pass_time(minutes=1)
+    assert market.decided("0.5", "0.5", "0.5") == []
+    assert market.states(order.id) == {"order": "open", "main": "armed"}
+    (second,) = market.decided("0.56")
+    assert market.finish(second).state is IntentState.FILLED
+
+
+def test_what_waited_for_a_price_that_is_still_there_fires_again(market: Market) -> None:
+    order = market.manager.create_take_profit(**market.terms(trigger=Decimal("0.55"), confirmations=1))
+    (first,) = market.decided("0.56")
+    market.pass_time(minutes=30)
+    market.finish(first)
+    market.pass_time(minutes=1)
+    (second,) = market.decided("0.57")
+    assert market.intent(second).key.endswith(":1")
+    assert market.states(order.id) == {"order": "open", "main": "fired"}
+
+
+def test_an_entry_that_was_denied_buys_at_no_other_price(market: Market) -> None:
+    order = market.manager.create_bracket(
+        **market.terms(
+            entry=Decimal("0.4"),
+            side=Side.BUY,
+            amount=Amount(AmountKind.QUOTE, 50_000_000),
+            stop_loss=Decimal("0.3"),
+            take_profit=Decimal("0.6"),
+            confirmations=1,
+        )
+    )
+    market.tokens.dangerous.add(JUP)
+    assert market.decided("0.42", "0.39") == []
+    assert market.states(order.id)["entry"] == "waiting"
+    market.tokens.dangerous.clear()
+    market.pass_time(seconds=10)
+    assert market.decided("0.45", "0.45") == []
+    assert market.states(order.id)["entry"] == "armed"
+
+
+def test_an_exit_asks_nobody_about_its_tokens_when_nobody_answers(market: Market) -> None:
+    market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
+    market.tokens.is_away = True
+    assert len(market.decided("0.44")) == 1
+
+
+def test_a_condition_whose_price_stays_away_makes_room_and_begins_anew(market: Market) -> None:
+    sol = Crossing(subject=Subject(WSOL_MINT), direction=Direction.DOWN, level=Decimal(10_000))
+    jup = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    order = market.manager.create_conditional(
+        **market.terms(conditions=(sol, jup), needs_all=True, confirmations=1, active_from=None)
+    )
+    usd = market.exchange.usd.pop(WSOL_MINT)
+    assert market.decided(*["0.44"] * 13) == []
+    assert market.states(order.id)["main"] == "dormant"
+    market.exchange.usd[WSOL_MINT] = usd
+    market.pass_time(seconds=10)
+    assert len(market.decided(*["0.44"] * 4)) == 1

@@ -44,8 +44,8 @@ def test_a_level_is_told_with_the_last_value_and_the_distance(world: DeskWorld) 
 
 def test_a_trail_tells_its_best_price_and_where_it_fires_now(world: DeskWorld) -> None:
     order = world.place(OrderKind.TRAILING_STOP)
-    world.price("200")
-    world.price("195")
+    for usd in ("200", "200", "195"):
+        world.price(usd)
     (trigger,) = leg(world, order).triggers
     assert (trigger.view.best, trigger.view.level, trigger.value) == (Decimal(200), Decimal(190), Decimal(195))
 

@@ -397,3 +397,8 @@ def test_there_are_no_more_conditions_than_one_order_can_watch() -> None:
 def test_an_amount_of_what_a_bracket_filled_cannot_be_asked_for() -> None:
     assert only_problem(terms(amount=Amount(AmountKind.FILLED, 0))).startswith("amount: only the exits of a bracket")
     assert problems(terms(amount=SOLD)) == []
+
+
+def test_a_change_with_more_digits_than_a_price_can_have_is_refused_and_not_placed_for_ever() -> None:
+    told = only_problem(terms(OrderKind.CONDITIONAL, conditions=(below("0.66666666666666666667", over=3_600),)))
+    assert "as a share of the earlier price" in told
