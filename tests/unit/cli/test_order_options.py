@@ -18,7 +18,7 @@ from sniperforge.cli.order_options import (
 )
 from sniperforge.domain.order import ALL, Amount, AmountKind, Crossing
 from sniperforge.domain.trigger import Direction, Subject
-from sniperforge.errors import InvalidInputError, TokenError
+from sniperforge.errors import InvalidInputError, TokenError, WalletError
 from tests.fakes.clock import START
 from tests.fakes.order_terms import JUP, SOL
 
@@ -186,6 +186,14 @@ def test_names_of_nothing_are_told_with_everything_else_and_as_they_were_found()
     )
     assert caught.value.problems[2].startswith("--expires-at: 'soon'")
     assert caught.value.problems[3:] == ("--condition: SOL at or above 0: no price",)
+
+
+def test_a_name_of_nothing_is_refused_by_itself_too() -> None:
+    typed = Typed()
+    typed.note("wallet", WalletError("there is no wallet yet"))
+    with pytest.raises(InvalidInputError) as caught:
+        typed.refuse()
+    assert caught.value.problems == ("--wallet: there is no wallet yet",)
 
 
 def test_force_is_offered_only_where_it_helps() -> None:
