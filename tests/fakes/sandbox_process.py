@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from solders.keypair import Keypair
@@ -21,7 +21,7 @@ from solders.pubkey import Pubkey
 from sniperforge.sandbox.endpoints import ENDPOINTS_NAME, Endpoints
 
 READY_WITHIN_S = 30.0
-CONFIRMED_WITHIN_S = 30.0
+CERTAIN_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,15 @@ class RunningSandbox:
         The admin port tells when, so no fault of a node disturbs it. Returns what it said of the funding.
         """
         answer = self.ask("POST", "/fund", wallet=str(wallet), **what)
-        slot = answer["slot"]
-        deadline = time.monotonic() + CONFIRMED_WITHIN_S
-        while self.ask("GET", "/status")["confirmed_slot"] < slot:
-            assert time.monotonic() < deadline, f"slot {slot} is not confirmed after {CONFIRMED_WITHIN_S:.0f} s"
-            time.sleep(0.005)
+        self.wait_for_slot(answer["slot"], "confirmed")
         return answer
+
+    def wait_for_slot(self, slot: int, commitment: Literal["confirmed", "finalized"]) -> None:
+        """Wait until this slot is as certain as that."""
+        deadline = time.monotonic() + CERTAIN_WITHIN_S
+        while self.ask("GET", "/status")[f"{commitment}_slot"] < slot:
+            assert time.monotonic() < deadline, f"slot {slot} is not {commitment} after {CERTAIN_WITHIN_S:.0f} s"
+            time.sleep(0.005)
 
 
 def sandbox_command(home: Path, **options: Any) -> tuple[list[str], dict[str, str]]:

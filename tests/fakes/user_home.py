@@ -104,9 +104,10 @@ def make_home(sandbox: RunningSandbox, folder: Path, keypair: Keypair | None = N
 
 
 def fund(sandbox: RunningSandbox, home: Home) -> None:
-    """10 SOL and 1000 USDC."""
+    """10 SOL and 1000 USDC. Both are final, so books that are opened now begin with them."""
     sandbox.fund(home.keypair.pubkey(), sol="10")
-    sandbox.fund(home.keypair.pubkey(), token="USDC", amount="1000")
+    last = sandbox.fund(home.keypair.pubkey(), token="USDC", amount="1000")
+    sandbox.wait_for_slot(last["slot"], "finalized")
 
 
 def one_line(outcome: Outcome) -> str:
