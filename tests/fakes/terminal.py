@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,14 @@ def sniperforge(*arguments: str) -> list[str]:
 
 
 def run_at_terminal(
-    command: Sequence[str], environment: Mapping[str, str], answers: Sequence[tuple[str, str]], *, within_s: float = 30
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    answers: Sequence[tuple[str, str]],
+    *,
+    within_s: float = 30,
+    folder: Path | None = None,
 ) -> Outcome:
-    """Run a command and type each answer when its prompt appears, in order."""
+    """Run a command, in this folder if one is given, and type each answer when its prompt appears, in order."""
     primary, secondary = pty.openpty()
     text = ""
     unanswered = list(answers)
@@ -37,6 +43,7 @@ def run_at_terminal(
         command,
         pass_fds=(secondary,),
         env=dict(environment),
+        cwd=folder,
         # Prompts that hide what is typed ask the controlling terminal, so the command needs one of its own.
         preexec_fn=lambda: os.login_tty(secondary),  # noqa: PLW1509 (tests that use it run no threads)
     ) as process:
