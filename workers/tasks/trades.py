@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sniperforge.domain.ids import IntentId
+import structlog
+
+from sniperforge.domain.ids import IntentId, order_of_key
+from sniperforge.domain.intent import IntentState
 from sniperforge.ports.queue import TaskName
 from sniperforge.trading.sweep import carry_on, due_trades, look_again_at_the_dead
 from workers.base import INTENT_ID, forge_task
@@ -16,11 +19,21 @@ STAY = timedelta(seconds=20)
 FINAL_AFTER = timedelta(seconds=7)
 """When a confirmed transaction is worth another look: 32 slots of 200 ms, and a little."""
 
+FAILED_JUST_NOW = timedelta(minutes=1)
+"""A bell may ring again for a trade that failed long ago, and that is no news."""
+
+_log = structlog.get_logger(__name__)
+
 
 @forge_task(TaskName.ADVANCE_TRADE, takes=INTENT_ID)
 def advance_trade(worker: WorkerContext, intent: IntentId) -> None:
     """Stay with this trade until it is confirmed, or a long pause begins, or the worker drains."""
-    carry_on(worker.executor, worker.services.clock, intent, within=STAY, stop=worker.draining.is_set)
+    clock = worker.services.clock
+    ended = carry_on(worker.executor, clock, intent, within=STAY, stop=worker.draining.is_set).intent
+    if ended.state is IntentState.FAILED and clock.now() - ended.updated_at < FAILED_JUST_NOW:
+        of = order_of_key(ended.key)
+        told = "a trade failed" if of is None else "a trade of an order failed, and fires again while the order is open"
+        _log.warning(told, intent_id=intent, order_id=None if of is None else of[0], reason=ended.reason)
 
 
 @forge_task(TaskName.RING_DUE_TRADES)
