@@ -108,6 +108,11 @@ def test_tokens_and_wallets_that_there_are_not_hide_nothing_else_that_is_wrong(s
     assert "--quote: NOSUCH: " in quote.text
     assert "--slippage-bps: 0 is not above zero" in quote.text
     assert "--quote-amount" not in quote.text
+    dangerous = ("--type", "take-profit", "--side", "buy", "--token", "FEE2", "--trigger", "0.00001", "--amount", "1")
+    refused = shared_home.run("order-create", *dangerous, "--expires-at", "soon", "--yes")
+    assert "--token: FEE2 (" in refused.text, refused.text
+    assert "not traded because every transfer costs" in refused.text
+    assert "--expires-at: 'soon'" in refused.text
 
 
 def test_orders_of_every_kind_are_listed_shown_changed_and_cancelled(home: Home) -> None:
