@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sniperforge.cli.common import open_services, print_json, this_process
+from sniperforge.cli.order_show import as_json, entry_is_under_way
 from sniperforge.domain.intent import AttemptState
-from sniperforge.domain.order import LegName, LegState, OrderState
+from sniperforge.domain.order import OrderState
 
 if TYPE_CHECKING:
     from sniperforge.bootstrap import Services
@@ -45,8 +46,6 @@ def tell_the_end(report: OrderReport, *, json_output: bool) -> None:
     Raises:
         typer.Exit: With status 1, when it goes on all the same.
     """
-    from sniperforge.cli.order_show import as_json
-
     if json_output:
         print_json(as_json(report))
     too_late = was_too_late(report)
@@ -73,7 +72,7 @@ def end_words(report: OrderReport) -> str:
     if order.state is not OrderState.OPEN:
         because = f": {order.reason}" if order.reason else ""
         return f"order {order.id} is {order.state.value}{because}"
-    if any(one.leg.name is LegName.ENTRY and one.leg.state is LegState.FIRED for one in report.legs):
+    if entry_is_under_way(report):
         return f"order {order.id} ends with the trade of its entry, unless that fills: then its exits are live"
     return f"order {order.id} ends with its trade; nothing of it fires any more"
 

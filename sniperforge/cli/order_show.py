@@ -18,6 +18,7 @@ from sniperforge.cli.order_words import (
     value_words,
 )
 from sniperforge.cli.token_names import TokenNames, names_of
+from sniperforge.domain.order import LegName, LegState
 from sniperforge.trading.order_arming import subjects_of
 from sniperforge.trading.order_legs import waits_for_nothing
 
@@ -82,9 +83,19 @@ def show_lines(report: OrderReport, names: TokenNames) -> Iterator[str]:
     yield f"  made          {_moment(order.created_at)}"
     yield f"  ends          {'never' if order.expires_at is None else _moment(order.expires_at)}"
     if order.cancel_requested_at is not None and order.state.value == "open":
-        yield f"  cancelled     {_moment(order.cancel_requested_at)}; it ends with its trade"
+        ends = (
+            "it ends with its entry's trade, unless that fills"
+            if entry_is_under_way(report)
+            else "it ends with its trade"
+        )
+        yield f"  cancelled     {_moment(order.cancel_requested_at)}; {ends}"
     for one in report.legs:
         yield from _leg_lines(one, report, names)
+
+
+def entry_is_under_way(report: OrderReport) -> bool:
+    """Whether a bracket may still buy, and have live exits then, even if it was cancelled."""
+    return any(one.leg.name is LegName.ENTRY and one.leg.state is LegState.FIRED for one in report.legs)
 
 
 def as_json(report: OrderReport) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import pytest
 import typer
 
 from sniperforge.cli.order_cancel import end_words, tell_the_end, trade_words, was_too_late
+from sniperforge.cli.order_show import show_lines
+from sniperforge.cli.token_names import TokenNames
 from sniperforge.domain.ids import IntentId
 from sniperforge.trading.order_report import OrderReport, read_orders
 from sniperforge.trading.progress import Step
@@ -23,6 +25,10 @@ def report(world: OrderWorld) -> OrderReport:
     return only
 
 
+def shown(world: OrderWorld) -> str:
+    return "\n".join(show_lines(report(world), TokenNames({})))
+
+
 def of_trade(world: OrderWorld, intent: IntentId) -> str:
     return trade_words(read_report(world.store, intent))
 
@@ -38,6 +44,7 @@ def test_an_order_whose_trade_is_decided_ends_with_it_and_nothing_is_signed(worl
     (intent,) = world.price("0.4")
     world.cancel_order(order)
     assert end_words(report(world)) == "order o1 ends with its trade; nothing of it fires any more"
+    assert "; it ends with its trade" in shown(world)
     assert of_trade(world, intent).startswith("nothing is signed for it; `sniperforge trade-show ")
     world.finish(intent)
     assert end_words(report(world)).startswith("order o1 is cancelled")
@@ -65,6 +72,7 @@ def test_a_bracket_whose_entry_is_under_way_may_still_get_its_exits(world: Order
     world.cancel_order(order)
     told = "order o1 ends with the trade of its entry, unless that fills: then its exits are live"
     assert end_words(report(world)) == told
+    assert "; it ends with its entry's trade, unless that fills" in shown(world)
     world.finish(intent)
     assert end_words(report(world)).startswith("order o1 is cancelled")
     assert not was_too_late(report(world))
