@@ -82,18 +82,21 @@ def test_the_runbook_for_a_node_that_is_down(sandbox: RunningSandbox, home: Home
 
 def test_the_runbook_for_restored_books(sandbox: RunningSandbox, home: Home, tmp_path: Path) -> None:
     (tmp_path / "weekly.json").write_text(json.dumps(PLAN))
-    person = Person(tmp_path, home.environment, words={"NAME": "weekly", "WALLET": "main"})
+    stop = ("order-create", "--type", "stop-loss", "--token", "SOL", "--trigger", "140", "--yes")
+    words = {"NAME": "weekly", "WALLET": "main", "ORDER": home.json(*stop)["id"]}
+    with home.trade_until("requeued", *BUY, "--amount", "25", "--limit", "20") as waiting:
+        waiting.send_signal(signal.SIGKILL)
+    words["ID"] = home.trades()[0]["id"]
+    person = Person(tmp_path, home.environment, words=words)
     person.follow(["sniperforge strategy-run --type dca --config weekly.json"])
 
     def a_minute_later() -> None:
         """Of the slots of mainnet: those in which what was signed before can land."""
         sandbox.wait_for_slot(sandbox.ask("GET", "/status")["slot"] + SLOTS_OF_A_MINUTE, "finalized")
 
-    bare = "names a command that needs an id; test_books_restored.py types it on a parked trade and its order"
-    person.follow(
-        steps_of("books-restored"),
-        but={"sniperforge cancel": bare, "sniperforge order-cancel": bare},
-        before={"sniperforge books-restored --finish": a_minute_later},
-    )
-    assert "weekly" in person.said["sniperforge books-restored --finish"]
+    person.follow(steps_of("books-restored"), before={"sniperforge books-restored --finish": a_minute_later})
+    told = person.said["sniperforge books-restored --finish"]
+    assert all(words[what] in told for what in ("ID", "ORDER", "NAME")), told
     assert "trading is active" in person.said["sniperforge resume"]
+    assert home.trades()[0]["state"] == "cancelled"
+    assert home.json("order-list") == []
