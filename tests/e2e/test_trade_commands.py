@@ -244,6 +244,12 @@ def test_a_transaction_from_elsewhere_halts_the_wallet_until_somebody_has_looked
     assert "wallet.foreign_transaction: " in events
     assert theft in events
     assert len(events.splitlines()) == 1, events
+    grown = (
+        "INSERT INTO events (at, kind, severity, message, facts) SELECT at, kind, 'info', message, facts FROM events"
+    )
+    while change_books(home.environment, grown) < 1_000:
+        pass
+    assert theft in home.run("logs", "--events", "--level", "critical").text, "whatever else happened since"
     assert "nothing was decided: wallet main is halted" in home.run(*BUY, "--amount", "2").text
     assert "add --yes" in one_line(home.run("resume", "main"))
     asked = run_at_terminal(sniperforge("resume", "main"), home.environment, [("may trading go on?", "y")])
@@ -253,21 +259,29 @@ def test_a_transaction_from_elsewhere_halts_the_wallet_until_somebody_has_looked
 
 
 def test_events_that_belong_to_no_trade_are_shown_and_followed(home: Home) -> None:
-    assert "nothing in the books" in home.run("logs", "--events").text
+    logs = Path(home.environment["SNIPERFORGE_HOME"]) / "logs"
+    logs.mkdir(exist_ok=True)
+    line = '{"timestamp": "2026-03-01T12:00:00Z", "level": "critical", "event": "no event of the books"}'
+    (logs / "sniperforge-2026-03-01.jsonl").write_text(f"{line}\n")
+    assert "no event of the books" in home.run("logs").text
+    assert home.run("logs", "--events").text == "nothing in the books tells of that\n"
     assert home.run("reconcile").status == 0
     assert home.run("halt", "--reason", "tea time").status == 0
-    with subprocess.Popen(
+    follow = subprocess.Popen(
         sniperforge("logs", "--events", "--lines", "1", "--follow"),
         env=home.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-    ) as follow:
+    )
+    try:
         assert follow.stdout is not None
         assert "control.halted: trading is halted by " in follow.stdout.readline()
         assert home.run("halt", "main", "--reason", "this one").status == 0
         assert f"this one wallet={home.keypair.pubkey()}" in follow.stdout.readline()
+    finally:
         follow.kill()
+        follow.communicate(timeout=10)
 
 
 def test_books_that_lie_are_named_with_asset_and_amount(home: Home) -> None:
