@@ -5,7 +5,7 @@ was decided (`domain.intent`), and its state follows that trade in the same comm
 
 - a leg fires: its sibling is suspended in that commit;
 - the trade's fill is final: the sibling is cancelled, the order is filled;
-- the trade ends without a fill, or a fork takes its fill back: the sibling is armed again.
+- the trade ends without a fill: the sibling is armed again. (While a fork has taken a fill back the trade goes on.)
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ LEG_TRANSITIONS: Mapping[tuple[LegState, LegState], str] = MappingProxyType(
         (LegState.ARMED, LegState.SUSPENDED): "its sibling fired in this commit",
         (LegState.ARMED, LegState.WAITING): "its trigger fired, and nothing could be decided then",
         (LegState.ARMED, LegState.CANCELLED): "cancelled, expired, or nothing is left to trade",
-        (LegState.SUSPENDED, LegState.ARMED): "its sibling's trade ended without a fill, or lost it to a fork",
+        (LegState.SUSPENDED, LegState.ARMED): "its sibling's trade ended without a fill",
         (LegState.SUSPENDED, LegState.WAITING): "the same, and it had fired before: it fires again",
         (LegState.SUSPENDED, LegState.CANCELLED): "its sibling's fill is final, or the order ended",
         (LegState.FIRED, LegState.FILLED): "its trade landed",

@@ -101,7 +101,7 @@ KINDS = {
 }
 SAID = {
     "stop-loss": "when JUP costs 0.05 USD or less, at 2 looks in a row: sell all JUP held for USDC",
-    "take-profit": "when JUP costs 3 USD or more: sell 25 % of the JUP held for USDC",
+    "take-profit": "when JUP costs 3 USD or more, at 2 looks in a row: sell 25 % of the JUP held for USDC",
     "trailing-stop": "falls by 90 % from its highest price since it was at 2 USD or more",
     "conditional": "when 1 SOL costs 9000 JUP or more or SOL costs 20 USD or less, at 2 looks in a row: sell 5 JUP",
     "oco": "sell as much JUP as is worth 5 USDC",
