@@ -21,7 +21,6 @@ ANSWERS_WITHIN_S = 10.0
 """It may have been killed in mid-answer: a test that waits for ever says nothing."""
 
 
-
 class RedisServer:
     """A server that tests may wipe, kill and start again on the same port."""
 

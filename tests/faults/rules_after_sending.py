@@ -29,10 +29,10 @@ FENCE_END = (
         "a cancellation ends it at once",
         Change(
             EXECUTOR,
-            "            return books.intents.change(found, at=now, cancel_requested_at=now)",
-            "            return books.intents.change(\n"
-            "                found, at=now, cancel_requested_at=now, state=IntentState.CANCELLED\n"
-            "            )",
+            "                found = books.intents.change(found, at=now, cancel_requested_at=now)",
+            "                found = books.intents.change(\n"
+            "                    found, at=now, cancel_requested_at=now, state=IntentState.CANCELLED\n"
+            "                )",
         ),
     ),
     rule_out(

@@ -117,8 +117,8 @@ FENCE_INSERT = (
         "a request to cancel is overlooked",
         Change(
             EXECUTOR,
-            "        if intent.cancel_requested_at is not None:\n            return self._end(",
-            "        if intent.cancel_requested_at is None and intent.version < 0:\n            return self._end(",
+            '        if intent.cancel_requested_at is not None:\n            code, told = "cancelled"',
+            '        if intent.cancel_requested_at is None and intent.version < 0:\n            code, told = "cancelled"',
         ),
     ),
 )

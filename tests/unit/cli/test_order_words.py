@@ -50,7 +50,10 @@ def words(wanted: OrderTerms, name: LegName = LegName.MAIN) -> str:
     ("wanted", "said"),
     [
         (terms(), "when SOL costs 140 USD or less, at 2 looks in a row: sell all SOL held for USDC"),
-        (terms(OrderKind.TAKE_PROFIT, amount=SOLD), "when SOL costs 220 USD or more: sell 1 SOL for USDC"),
+        (
+            terms(OrderKind.TAKE_PROFIT, amount=SOLD),
+            "when SOL costs 220 USD or more, at 2 looks in a row: sell 1 SOL for USDC",
+        ),
         (
             terms(side=Side.BUY, trigger=Decimal(220), amount=SPENT),
             "when SOL costs 220 USD or more, at 2 looks in a row: buy SOL for 100 USDC",
@@ -85,7 +88,9 @@ def test_the_legs_of_a_bracket_say_their_order() -> None:
         "sell the SOL that the entry brought for USDC"
     )
     below_market = terms(OrderKind.BRACKET, entry=Decimal(170))
-    assert words(below_market, LegName.ENTRY) == "when SOL costs 170 USD or less: buy SOL for 100 USDC"
+    assert words(below_market, LegName.ENTRY) == (
+        "when SOL costs 170 USD or less, at 2 looks in a row: buy SOL for 100 USDC"
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,13 +196,14 @@ def test_a_trail_shows_its_best_price_and_a_price_that_is_missing_since_when() -
     world = DeskWorld()
     order = world.place(OrderKind.TRAILING_STOP)
     world.price("200")
+    world.price("200")
     del world.exchange.usd[SOL]
     world.look_at_market()
     text = shown(world, order)
     for line in (
         "  best price    200 USD",
         "  level         190 USD is 5.00 % below the market (200 USD)",
-        "  unchecked     SOL is not checked since 2026-01-01 12:00:02 UTC: missing: Jupiter has no price for it",
+        "  unchecked     SOL is not checked since 2026-01-01 12:00:03 UTC: missing: Jupiter has no price for it",
     ):
         assert line in text.split("\n"), text
 
@@ -218,6 +224,7 @@ def test_a_list_has_the_nearest_level_and_says_what_is_not_checked() -> None:
 def test_an_order_for_programs_has_exact_numbers_as_text() -> None:
     world = DeskWorld()
     order = world.place(OrderKind.TRAILING_STOP, expires_at=START + HOUR)
+    world.price("200.5")
     world.price("200.5")
     told: dict[str, Any] = as_json(read_order(world.store, order.id))
     (leg,) = told["legs"]
