@@ -247,6 +247,21 @@ class OrderPaths(RuleBasedStateMachine):
             self.world.clock.advance(at - self.world.clock.now())
             self._look({SOL: price, JUP: price})
 
+    @rule(number=numbers, by=st.sampled_from((0, 11)))
+    def know_no_price_for_a_while(self, number: int, by: int) -> None:
+        """Its level is reached, then there is no price, and nothing can be changed; then it is reached still."""
+        order = self._one(number, *OrderKind)
+        if order is None:
+            return
+        leg = order.legs[0]
+        level = leg.level or leg.activation or Decimal(100)
+        self._look({SOL: level, JUP: level})
+        self._look({SOL: None, JUP: None})
+        self._edit(number, {"expires_at": self._after(30)}, *OrderKind)
+        self.world.clock.advance(by * MINUTE)
+        for _ in range(2):
+            self._look({SOL: level, JUP: level})
+
     @rule()
     def look_at_the_same_print(self) -> None:
         self.world.exchange.slot -= 1
@@ -339,7 +354,7 @@ class OrderPaths(RuleBasedStateMachine):
 
 
 PATHS = settings(
-    max_examples=EXAMPLES, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=EXAMPLES, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
