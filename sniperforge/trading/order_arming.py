@@ -84,6 +84,17 @@ def arming_of(leg: Leg, values: Mapping[Subject, Decimal]) -> Arming:
     return _watch_one(leg, rule, values, confirmed=0)
 
 
+def arming_anew(leg: Leg, values: Mapping[Subject, Decimal]) -> Arming:
+    """What the book has to hold for a leg that fired in vain: a trail begins at the price of now.
+
+    Raises:
+        PriceUnavailableError: A value that is needed is missing.
+    """
+    if isinstance(leg.rule, Trail):
+        return Arming((_trailing(leg, leg.rule, _value(values, leg.rule.subject)),))
+    return arming_of(leg, values)
+
+
 def triggers_of(leg: Leg, values: Mapping[Subject, Decimal]) -> tuple[Trigger, ...]:
     """The triggers of a leg that begins to be watched now that can fire; see `arming_of`."""
     return arming_of(leg, values).armed
@@ -113,12 +124,14 @@ def verdict_on(leg: Leg, number: int, values: Mapping[Subject, Decimal]) -> Verd
     return Verdict(fires=False, next=_watch_one(leg, rule, values, confirmed=confirmed))
 
 
-def holds(rule: Crossing | Condition, values: Mapping[Subject, Decimal]) -> bool:
-    """Whether what a leg waits for is so at this look.
+def holds(rule: Rule, values: Mapping[Subject, Decimal]) -> bool:
+    """Whether what a leg waits for is so at this look. A turn of the price, which a trail waits for, has been.
 
     Raises:
         PriceUnavailableError: A value that is needed is missing.
     """
+    if isinstance(rule, Trail):
+        return False
     if isinstance(rule, Crossing):
         return all(_holding((rule,), values))
     return (all if rule.needs_all else any)(_holding(rule.crossings, values))

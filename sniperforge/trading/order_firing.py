@@ -18,7 +18,7 @@ from typing import Any
 from sniperforge.domain.ids import IntentId, leg_of_trigger, order_key
 from sniperforge.domain.intent import ExposureEffect
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
-from sniperforge.domain.order import AmountKind, Leg, LegName, LegState, Order, OrderState, Trail
+from sniperforge.domain.order import AmountKind, Condition, Leg, LegName, LegState, Order, OrderState
 from sniperforge.domain.risk import ProposedTrade
 from sniperforge.domain.trigger import WHOLE_BPS, Subject, TriggerState
 from sniperforge.errors import InvalidInputError, PriceUnavailableError, RetryableError, TokenError
@@ -28,7 +28,7 @@ from sniperforge.ports.tokens import TokenFacts
 from sniperforge.ports.triggers import TriggerView
 from sniperforge.trading.decisions import check_request, write_decision
 from sniperforge.trading.executor_policy import ExecutorPolicy, TradeRequest
-from sniperforge.trading.order_arming import arming_of, holds, verdict_on
+from sniperforge.trading.order_arming import arming_anew, holds, verdict_on
 from sniperforge.trading.order_legs import gets_out, waits_for_nothing
 from sniperforge.trading.order_life import drop_triggers, end_idle_legs, put_into_book, suspend_siblings, tell
 from sniperforge.trading.protections import refusal
@@ -97,7 +97,7 @@ class Firing:
             try:
                 verdict = verdict_on(leg, number, values)
             except PriceUnavailableError as error:
-                if is_new:
+                if is_new or not isinstance(leg.rule, Condition):
                     raise
                 _rest(books, order, leg, str(error), now)
                 return None
@@ -126,7 +126,7 @@ class Firing:
                 return None
             if denied is None and not gets_out(order, current):
                 try:
-                    if not _is_still_so(current, values):
+                    if not waits_for_nothing(current.rule) and not holds(current.rule, values):
                         _arm_again(books, order, current, values, now)
                         return None
                 except PriceUnavailableError as error:
@@ -260,17 +260,11 @@ def _kept_raw(mint: Mint) -> int:
     return KEPT_LAMPORTS if mint == WSOL_MINT else 0
 
 
-def _is_still_so(leg: Leg, values: Mapping[Subject, Decimal]) -> bool:
-    """Whether what it waited for is so at this look, or it waits for nothing."""
-    if isinstance(leg.rule, Trail) or waits_for_nothing(leg.rule):
-        return True
-    return holds(leg.rule, values)
-
-
 def _arm_again(books: Books, order: Order, leg: Leg, values: Mapping[Subject, Decimal], now: datetime) -> None:
     """The price was there and nothing came of it, and now it is not: only a stop trades at any price."""
+    arming = arming_anew(leg, values)
     armed = books.orders.change_leg(leg, at=now, state=LegState.ARMED, refire_at=None, reason=None)
-    put_into_book(books, arming_of(armed, values), now)
+    put_into_book(books, arming, now)
     told = f"leg {leg.name} is watched again: what it waits for is not so any more, and nothing was filled"
     tell(books, order, "order.armed_again", told, now, leg=armed)
 

@@ -189,8 +189,8 @@ def terms_of(order: Order, legs: tuple[Leg, ...]) -> OrderTerms:
 
 
 def gets_out(order: Order, leg: Leg) -> bool:
-    """Whether it is a stop: what it waited for has happened once for all, and it fires until it is filled."""
-    return order.kind in STOPS or leg.name is LegName.STOP
+    """Whether it is a stop that sells: once reached it fires until it is filled. What buys, buys at its price or not."""
+    return leg.effect is ExposureEffect.EXIT and (order.kind in STOPS or leg.name is LegName.STOP)
 
 
 def waits_for_nothing(rule: Rule) -> bool:

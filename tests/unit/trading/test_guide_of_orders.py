@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sniperforge.domain.ids import OrderId
-from sniperforge.domain.order import Leg, LegName, OrderKind
+from sniperforge.domain.order import Leg, LegName, OrderKind, Trail
 from sniperforge.trading.order_legs import gets_out, legs_of, order_of
 from sniperforge.trading.order_terms import Side
 from tests.fakes.order_terms import ORDERS, SPENT, terms
@@ -47,6 +47,8 @@ SINGLE = [kind for kind in OrderKind if kind not in (OrderKind.OCO, OrderKind.BR
 def test_a_row_of_the_guide_is_what_a_single_leg_does(kind: OrderKind, side: Side) -> None:
     ((leg, at_any_price),) = legs(kind, side)
     after = "fires again" if at_any_price else "fires again if it is still so"
+    if isinstance(leg.rule, Trail) and not at_any_price:
+        after = "begins anew"
     assert told(kind.value, side) == (str(leg.confirmations), after)
 
 
@@ -54,8 +56,10 @@ def test_a_row_of_the_guide_is_what_a_single_leg_does(kind: OrderKind, side: Sid
 def test_the_guide_tells_how_a_pair_is_looked_at(side: Side) -> None:
     pair = {leg.name: (str(leg.confirmations), at_any_price) for leg, at_any_price in legs(OrderKind.OCO, side)}
     looks, after = told("oco", side)
-    assert pair == {LegName.STOP: (looks, True), LegName.TAKE: (looks, False)}
-    assert after == "the same" or after.endswith("a stop fires again, a take-profit if it is still so")
+    sells = side is Side.SELL
+    assert pair == {LegName.STOP: (looks, sells), LegName.TAKE: (looks, False)}
+    again = "a stop fires again, a take-profit if it is still so" if sells else "fires again if it is still so"
+    assert after == f"the other leg is watched again; {again}"
 
 
 def test_the_guide_tells_how_the_legs_of_a_bracket_are_looked_at() -> None:

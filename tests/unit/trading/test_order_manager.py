@@ -454,6 +454,19 @@ def test_an_entry_that_was_denied_buys_at_no_other_price(market: Market) -> None
     assert market.states(order.id)["entry"] == "armed"
 
 
+def test_a_trail_that_buys_and_failed_begins_anew(market: Market) -> None:
+    order = market.manager.create_trailing_stop(
+        **market.terms(side=Side.BUY, trail_bps=1_000, amount=Amount(AmountKind.QUOTE, 50_000_000), confirmations=1)
+    )
+    (first,) = market.decided("0.5", "0.56")
+    market.pass_time(minutes=30)
+    market.finish(first)
+    market.pass_time(minutes=1)
+    assert market.decided("0.56", "0.6", "0.6") == []
+    assert market.states(order.id)["main"] == "armed"
+    assert len(market.decided("0.62")) == 1
+
+
 def test_an_exit_asks_nobody_about_its_tokens_when_nobody_answers(market: Market) -> None:
     market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), confirmations=1))
     market.tokens.is_away = True
