@@ -204,7 +204,7 @@ class OrderManager:
             raise
 
     def _note_silence(self, error: RetryableError) -> None:
-        """Nobody answers, or there is no room in the budget: once that lasts, nothing is checked and the books say so."""
+        """Nobody answers, or the budget has no room: once that lasts, nothing is checked and the books say so."""
         now = self._clock.now()
         with self._store.read() as books:
             silent = {

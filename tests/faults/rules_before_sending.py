@@ -118,7 +118,8 @@ FENCE_INSERT = (
         Change(
             EXECUTOR,
             '        if intent.cancel_requested_at is not None:\n            code, told = "cancelled"',
-            '        if intent.cancel_requested_at is None and intent.version < 0:\n            code, told = "cancelled"',
+            "        if intent.cancel_requested_at is None and intent.version < 0:\n"
+            '            code, told = "cancelled"',
         ),
     ),
 )
