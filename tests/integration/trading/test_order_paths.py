@@ -233,11 +233,10 @@ class OrderPaths(RuleBasedStateMachine):
             return
         away = best if order.legs[0].down else -best
         back = turn if order.legs[0].down else -turn
-        for value in (100, 100 + away, 100 + away, 100 + away - 1):
-            self._look({SOL: Decimal(value), JUP: Decimal(value)})
+        for value in map(Decimal, (100, 100 + away, 100 + away, 100 + away - 1)):
+            self._look({SOL: value, JUP: value})
         self._edit(number, trail, OrderKind.TRAILING_STOP)
-        for part in (1, 1, 1, 2, 2, 2):
-            value = Decimal(100 + away - part * back)
+        for value in (Decimal(100 + away - part * back) for part in (1, 1, 1, 2, 2, 2)):
             self._look({SOL: value, JUP: value})
 
     @rule(number=numbers, price=prices)
