@@ -189,7 +189,7 @@ def terms_of(order: Order, legs: tuple[Leg, ...]) -> OrderTerms:
 
 
 def gets_out(order: Order, leg: Leg) -> bool:
-    """Whether it is a stop that sells: once reached it fires until it is filled. What buys does so at its price only."""
+    """Whether it is a stop that sells: once reached it fires until it is filled. What buys does so at its price."""
     return leg.effect is ExposureEffect.EXIT and (order.kind in STOPS or leg.name is LegName.STOP)
 
 
