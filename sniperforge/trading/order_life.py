@@ -275,7 +275,7 @@ def cancel_order(books: Books, order_id: OrderId, *, now: datetime, reason: str)
         The order: ended, or OPEN with `cancel_requested_at` while a trade is waited for.
 
     Raises:
-        InvalidInputError: There is no such order, or it ended before.
+        InvalidInputError: There is no such order, it ended before, or its trade is parked.
         ConflictError: It changed in this moment: ask again.
     """
     live = [leg for leg in books.orders.legs(order_id) if leg.state in LIVE_LEG_STATES]
@@ -290,6 +290,11 @@ def cancel_order(books: Books, order_id: OrderId, *, now: datetime, reason: str)
         (one.name, one.state) for one in live
     }:
         raise ConflictError("it fired or its trade ended in this moment", subject=order_id, fix="Ask again")
+    parked = next((one for one in intents if one is not None and one.state is IntentState.PARKED), None)
+    if parked is not None:
+        told = f"its trade {parked.id} is parked: it may have happened before the books were restored"
+        fix = f"`sniperforge cancel {parked.id}` ends the trade, and this order with it"
+        raise InvalidInputError(told, subject=order_id, fix=fix)
     order = books.orders.change(order, at=now, cancel_requested_at=order.cancel_requested_at or now, reason=reason)
     tell(books, order, "order.cancel_requested", reason, now)
     under_way = [one for one in intents if one is not None and one.state in _UNDER_WAY]

@@ -439,6 +439,18 @@ def test_a_bracket_cancelled_while_an_exit_is_under_way_is_so_when_the_fill_of_i
     assert world.states() == {"order": "cancelled", "entry": "filled", "stop": "cancelled", "take": "cancelled"}
 
 
+def test_an_order_whose_trade_is_parked_ends_with_that_trade_and_says_so(world: OrderWorld) -> None:
+    order = world.stop()
+    (intent,) = world.price("0.4")
+    with world.store.books.write() as books:
+        books.intents.change(world.intent(intent), at=world.clock.now(), state=IntentState.PARKED)
+    with pytest.raises(InvalidInputError, match="is parked") as caught:
+        world.cancel_order(order)
+    assert f"sniperforge cancel {intent}" in (caught.value.fix or "")
+    world.executor().cancel(intent)
+    assert world.states() == {"order": "cancelled", "main": "cancelled"}
+
+
 @pytest.mark.parametrize("is_entry", [True, False])
 def test_nothing_is_signed_for_a_cancelled_order_when_a_fork_takes_its_fill_back(
     world: OrderWorld,
