@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sniperforge.domain.ids import OrderId, TriggerId, leg_of_trigger, order_of_key
-from sniperforge.domain.intent import FillState, IntentState, TradeIntent
+from sniperforge.domain.intent import AttemptState, FillState, IntentState, TradeIntent
 from sniperforge.domain.order import (
     LIVE_LEG_STATES,
     Amount,
@@ -75,13 +75,14 @@ class _Followed:
             return  # an earlier trade of this leg, which ended before the next was decided
         elif intent.state in _UNDER_WAY and self._leg.state is LegState.FILLED:
             self._change(LegState.FIRED, reason="a fork took its fill back")
-            self._take_exits_back()
-            self._end_what_was_cancelled(intent)
+            if self._leg.name is LegName.ENTRY:
+                self._take_exits_back()
+            self._sign_no_more_for_what_is_over(intent)
         elif intent.state is IntentState.FAILED and self._leg.state is LegState.FIRED:
             self._failed(intent)
         elif intent.state is IntentState.CANCELLED and self._leg.state is LegState.FIRED:
             self._change(LegState.CANCELLED, reason="its trade was cancelled")
-            self._end(OrderState.CANCELLED, self._order.reason or f"its trade {intent.id} was cancelled")
+            self._end_without_fill(OrderState.CANCELLED, self._order.reason or f"its trade {intent.id} was cancelled")
 
     def _filled(self, intent: TradeIntent, firing: int, *, is_final: bool) -> None:
         is_known = firing == self._leg.firings - 1
@@ -100,17 +101,45 @@ class _Followed:
             return
         if self._leg.name is LegName.ENTRY:
             self._begin_exits(intent)
-        else:
+            if any(self._is_final(leg) for leg in self._live_exits()):
+                self._end(OrderState.FILLED, None)
+            return
+        end_idle_legs(self._books, self._order.id, self._now)
+        entry = self._entry()
+        # An entry that a fork took back may land again: what becomes of it ends the order.
+        if entry is None or entry.state is not LegState.FIRED:
             self._end(OrderState.FILLED, None)
 
-    def _end_what_was_cancelled(self, intent: TradeIntent) -> None:
-        """A fork took back what had landed when a person cancelled: nothing more may be signed for it."""
+    def _sign_no_more_for_what_is_over(self, intent: TradeIntent) -> None:
+        """A fork took back what had landed when a person cancelled, or when an exit had fired: it is not signed again.
+
+        (Bought again, it would have no exit any more.)
+        """
         cancelled = self._order.cancel_requested_at is not None or self._order.state is not OrderState.OPEN
-        if cancelled and intent.cancel_requested_at is None:
+        if (cancelled or self._live_exits()) and intent.cancel_requested_at is None:
             self._books.intents.change(intent, at=self._now, cancel_requested_at=self._now)
+
+    def _end_without_fill(self, state: OrderState, reason: str) -> None:
+        """Its trade ended without a fill. After a fork, an exit of an entry may be under way or filled all the same."""
+        live = self._live_exits()
+        if not live:
+            self._end(state, reason)
+        elif any(self._is_final(leg) for leg in live):
+            self._end(
+                OrderState.FILLED, f"a fork took its entry back, and its exit sold what was held besides: {reason}"
+            )
 
     def _failed(self, intent: TradeIntent) -> None:
         because = intent.reason or "its trade failed"
+        entry = self._entry()
+        if self._live_exits():
+            self._change(LegState.CANCELLED, reason=because)
+            self._end_without_fill(OrderState.CANCELLED, because)
+            return
+        if entry is not None and entry.state is LegState.CANCELLED:
+            self._change(LegState.CANCELLED, reason=because)
+            self._end(OrderState.CANCELLED, "a fork took its entry back, which never landed again")
+            return
         if self._order.cancel_requested_at is not None:
             self._change(LegState.CANCELLED, reason=because)
             self._end(OrderState.CANCELLED, self._order.reason or "cancelled on request")
@@ -122,6 +151,8 @@ class _Followed:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._leg.firings - 1, 6))
         self._change(LegState.WAITING, reason=because, refire_at=self._now + pause)
         self._release_siblings()
+        if entry is not None and entry.state is LegState.FIRED and self._leg.name is not LegName.ENTRY:
+            self._take_exits_back()
         told = f"leg {self._leg.name} fires again in {pause.total_seconds():.0f} s: trade {intent.id} failed: {because}"
         self._tell("order.fires_again", told, Severity.WARNING)
 
@@ -141,8 +172,23 @@ class _Followed:
                 self._books.orders.change_leg(leg, at=self._now, state=again)
                 self._books.triggers.arm(_triggers_of(self._books, leg.order_id, [leg.name]))
 
+    def _entry(self) -> Leg | None:
+        return self._books.orders.leg(self._order.id, LegName.ENTRY)
+
     def _exits(self) -> tuple[Leg, ...]:
         return tuple(leg for leg in self._books.orders.legs(self._order.id) if leg.name is not LegName.ENTRY)
+
+    def _live_exits(self) -> tuple[Leg, ...]:
+        """Exits of this entry whose trades landed or may land; none of any other leg."""
+        if self._leg.name is not LegName.ENTRY:
+            return ()
+        return tuple(leg for leg in self._exits() if leg.state in LIVE_LEG_STATES)
+
+    def _is_final(self, leg: Leg) -> bool:
+        if leg.state is not LegState.FILLED or leg.intent_id is None:
+            return False
+        attempts = self._books.attempts.of_intent(leg.intent_id)
+        return any(attempt.state is AttemptState.FINALIZED for attempt in attempts)
 
     def _begin_exits(self, intent: TradeIntent) -> None:
         """The entry filled: its exits are live from this commit, for the amount that really came."""
@@ -168,8 +214,6 @@ class _Followed:
 
     def _take_exits_back(self) -> None:
         """A fork took the entry back: exits without a trade wait for it again."""
-        if self._leg.name is not LegName.ENTRY:
-            return
         for leg in self._exits():
             if leg.state in (LegState.ARMED, LegState.WAITING):
                 self._drop_triggers([leg.name])

@@ -15,7 +15,7 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from sniperforge.domain.ids import OrderId
 from sniperforge.errors import RetryableError
@@ -82,7 +82,7 @@ def _leg(view: View, order: Row, leg: Row) -> Iterator[str]:
     if filled != (leg["state"] == "filled"):
         yield f"{name} is {leg['state']}, and a trade of it filled: {filled}"
     is_final = any(one["id"] in view.final for one in trades.values())
-    if is_final and leg["name"] != "entry" and order["state"] != "filled":
+    if is_final and leg["name"] != "entry" and order["state"] != "filled" and not _waits_for_entry(view, order):
         yield f"the fill of {name} is final, and its order is {order['state']}"
     if order["state"] in _ENDED and leg["state"] not in ("filled", "cancelled"):
         yield f"{name} is {leg['state']}, and its order is {order['state']}"
@@ -95,6 +95,12 @@ def _leg(view: View, order: Row, leg: Row) -> Iterator[str]:
         yield f"{name} is {leg['state']}, and its triggers are {triggers}"
     if leg["fired_value"] is not None:
         yield from _mirage(name, leg["rule"], Decimal(leg["fired_value"]))
+
+
+def _waits_for_entry(view: View, order: Row) -> bool:
+    """A fork took its entry back when an exit had fired: what becomes of the entry ends it."""
+    entry = view.legs[order["id"]].get("entry")
+    return entry is not None and entry["state"] in _LIVE and entry["intent_id"] not in view.final
 
 
 def _pair(view: View, order: Row, legs: Mapping[str, Row]) -> Iterator[str]:
@@ -144,7 +150,7 @@ class Audit(threading.Thread):
         self._engine = engine_of(world)
         self._store = store
         self._over = threading.Event()
-        self._best: dict[tuple[str, int], Decimal] = {}
+        self._best: dict[tuple[str, int, Decimal | None], Decimal] = {}
         self.found: dict[str, None] = {}
         self.looks = 0
         self.failed: BaseException | None = None
@@ -183,10 +189,11 @@ class Audit(threading.Thread):
             if view.best is None:
                 continue
             sign = 1 if view.trigger.direction.value == "down" else -1
-            known = self._best.get((view.trigger.id, order.version))
+            key = (view.trigger.id, order.version, view.trigger.best)  # armed anew, it begins with another best price
+            known = self._best.get(key)
             if known is not None and view.best * sign < known * sign:
                 yield f"the best price of {view.trigger.id} was {known}, and is {view.best}"
-            self._best[view.trigger.id, order.version] = view.best
+            self._best[key] = view.best
             if (first := _FIRST.get(view.trigger.subject)) is not None:  # type: ignore[call-overload]
                 yield from strange(view.trigger.id, view.trigger.subject, view.best, first)
 
@@ -211,5 +218,6 @@ def view_of(engine: Engine) -> View:
             trades = connection.execute(text("SELECT * FROM trade_intents WHERE key LIKE 'order:%'"))
             tables["trade_intents"] = [dict(row._mapping) for row in trades]
         finally:
-            connection.execute(text("ROLLBACK"))
+            with suppress(SQLAlchemyError):  # where the server has gone, nothing is left to roll back
+                connection.execute(text("ROLLBACK"))
     return View(tables)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import OrderId, order_key
+from sniperforge.domain.ids import IntentId, OrderId, order_key
 from sniperforge.domain.intent import ExposureEffect, IntentState
 from sniperforge.domain.money import WSOL_MINT
 from sniperforge.domain.order import Amount, AmountKind, LegName, OrderState
@@ -359,6 +359,63 @@ def test_an_exit_that_waits_to_fire_again_goes_back_as_well(world: OrderWorld) -
     assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
     world.pass_time(minutes=5)
     assert world.fire_again() == []
+
+
+def entry_lost_while_its_stop_is_under_way(world: OrderWorld) -> tuple[IntentId, IntentId]:
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    (stop,) = world.price("0.3")
+    world.lose_to_a_fork(entry)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "fired", "take": "suspended"}
+    assert world.intent(entry).cancel_requested_at is not None
+    return entry, stop
+
+
+def test_a_bracket_whose_entry_was_taken_back_after_its_exit_fired_ends_when_both_are_known(world: OrderWorld) -> None:
+    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    world.finish(stop)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "filled", "take": "cancelled"}
+    world.pass_bound()
+    world.finish(entry)
+    assert world.intent(entry).state is IntentState.CANCELLED
+    assert world.states() == {"order": "filled", "entry": "cancelled", "stop": "filled", "take": "cancelled"}
+    assert "sold what was held besides" in (world.order().reason or "")
+
+
+def test_a_bracket_whose_entry_lands_again_after_its_exit_is_final_is_filled(world: OrderWorld) -> None:
+    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    world.finish(stop)
+    world.finish(entry)
+    assert world.states() == {"order": "filled", "entry": "filled", "stop": "filled", "take": "cancelled"}
+
+
+def test_an_exit_that_outlives_its_entry_ends_the_order(world: OrderWorld) -> None:
+    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    world.pass_bound()
+    world.finish(entry)
+    assert world.states() == {"order": "open", "entry": "cancelled", "stop": "fired", "take": "suspended"}
+    world.finish(stop)
+    assert world.states() == {"order": "filled", "entry": "cancelled", "stop": "filled", "take": "cancelled"}
+
+
+def test_an_exit_that_fails_after_its_entry_was_taken_back_sells_nothing_more(world: OrderWorld) -> None:
+    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    world.pass_time(minutes=30)
+    world.finish(stop)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
+    world.pass_bound()
+    world.finish(entry)
+    assert world.states() == {"order": "cancelled", "entry": "cancelled", "stop": "cancelled", "take": "cancelled"}
+
+
+def test_an_exit_that_fails_after_its_entry_was_proven_dead_ends_the_order(world: OrderWorld) -> None:
+    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    world.pass_bound()
+    world.finish(entry)
+    world.pass_time(minutes=30)
+    world.finish(stop)
+    assert world.states() == {"order": "cancelled", "entry": "cancelled", "stop": "cancelled", "take": "cancelled"}
 
 
 def test_the_time_of_a_bracket_is_that_of_its_entry(world: OrderWorld) -> None:
