@@ -137,7 +137,9 @@ def _held(tables: Mapping[str, list[Row]], legs: Mapping[str, Mapping[str, Row]]
     """What only reduces gives no more than was held when it was decided, counted in its favour.
 
     Lines that a fork took back later may have stood then: those that add are all counted, those that take are not.
+    A line is booked anew when its slot is final, and stood in the books since it was confirmed.
     """
+    confirmed = {row["id"]: row["confirmed_at"] for row in tables["attempts"] if row["confirmed_at"] is not None}
     for intent in tables["trade_intents"]:
         if not intent["key"].startswith("order:") or intent["input_amount_raw"] is None:
             continue
@@ -149,8 +151,13 @@ def _held(tables: Mapping[str, list[Row]], legs: Mapping[str, Mapping[str, Row]]
             line["delta_raw"]
             for line in tables["ledger_entries"]
             if line["asset"] == asset
-            and line["booked_at"] <= intent["created_at"]
+            and _stood(line, confirmed if line["delta_raw"] > 0 else {}) <= intent["created_at"]
             and (line["delta_raw"] > 0 or line["state"] != "reversed")
         )
         if intent["input_amount_raw"] > held:
             yield f"{intent['id']} was to give {intent['input_amount_raw']} of {asset}, and {held} were held"
+
+
+def _stood(line: Row, confirmed: Mapping[Any, Any]) -> Any:
+    """Since when a line stood in the books."""
+    return min(line["booked_at"], confirmed.get(line["attempt_id"], line["booked_at"]))
