@@ -34,7 +34,7 @@ _ANSWERS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "wallet-create": _NEW_PASSPHRASE,
     "wallet-import": _NEW_PASSPHRASE,
 }
-_LEARNED = {"trade": (r"^trade ([a-z2-7]{24})", "ID"), "order-create": (r"^order (o\w{4})\w{7} is open", "oud")}
+_LEARNED = {"trade": (r"^trade ([a-z2-7]{24})", "ID"), "order-create": (r"\border (o\w{4})\w{7} is open", "oud")}
 """What commands say that later ones need, and the word that stands for it in the guides."""
 
 

@@ -50,11 +50,16 @@ class Change:
 
 @dataclass(frozen=True)
 class Planted:
-    """One bug, and the tests among which one must fail (an expression for `pytest -k`)."""
+    """One bug, and the tests among which one must fail (an expression for `pytest -k`).
+
+    Attributes:
+        seeds: Those of the driver in which what it needs happens; by default the first few.
+    """
 
     name: str
     changes: tuple[Change, ...]
     tests: str
+    seeds: tuple[int, ...] = ()
 
 
 def rule_out(rule: str, what: str, *changes: Change) -> Planted:
@@ -92,7 +97,7 @@ def found_by_seeds(bug: Planted, seeds: int, *crew: str) -> str | None:
         LookupError: A change does not apply any more, or the driver did not run.
     """
     with _planted(bug) as copy:
-        for seed in range(1, seeds + 1):
+        for seed in bug.seeds or range(1, seeds + 1):
             run = _run(copy, "tests.faults.driver", *crew, "--first", str(seed))
             if run.returncode == 1 and (violated := re.search(r"VIOLATED.*\n +(.*)", run.stdout)):
                 return f"seed {seed}: {violated[1][:160]}"
