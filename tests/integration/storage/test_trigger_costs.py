@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -14,6 +15,8 @@ from sniperforge.domain.ids import TriggerId
 from sniperforge.domain.trigger import Direction, Subject, Trigger
 from sniperforge.ports.triggers import Triggers
 from sniperforge.storage import tables
+from sniperforge.storage.repositories.triggers import _FOUND
+from sniperforge.storage.repositories.triggers_rows import place_of
 from sniperforge.storage.unit_of_work import SqlStore
 from tests.fakes.clock import START
 from tests.fakes.stores import Database, migrated_engine
@@ -151,3 +154,15 @@ def nearest(engine: Engine) -> int:
             select(column.nearest).where(column.direction == Direction.DOWN, column.floor.is_not(None))
         )
     return int(found)
+
+
+def test_postgresql_knows_how_few_a_value_reaches(tmp_path: Path) -> None:
+    """Levels of both directions stand in one column: what it believes of all of them made it read the whole table."""
+    with filled("postgres", tmp_path / "books", LARGE) as (engine, _):
+        at = {direction.value: place_of(direction, Decimal(100)) for direction in Direction}
+        found = _FOUND.params(subject=SOL, **at).compile(engine, compile_kwargs={"literal_binds": True})
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("ANALYZE"))
+            (plan, *_rest), *_more = connection.exec_driver_sql(f"EXPLAIN {found}".replace("%", "%%")).all()
+    (rows,) = re.findall(r"rows=(\d+)", plan)
+    assert int(rows) < LARGE / 100
