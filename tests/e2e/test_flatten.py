@@ -93,8 +93,8 @@ def test_orders_end_too_and_nothing_of_them_fires_when_the_market_comes_to_them(
     sandbox: RunningSandbox, redis: RedisServer, tmp_path: Path
 ) -> None:
     home = make_home(sandbox, tmp_path, SNIPERFORGE_REDIS_URL=redis.url)
-    fund(sandbox, home)
     sandbox.fund(home.keypair.pubkey(), token="JUP", amount="1000")
+    fund(sandbox, home)  # waits until all of it is final: only then is it in the books
     ended = [
         order(home, "bracket", "--entry", "0.38", "--stop-loss", "0.2", "--take-profit", "0.6", "--quote-amount", "50"),
         order(home, "stop-loss", "--trigger", "0.37"),
