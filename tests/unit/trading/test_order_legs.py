@@ -193,6 +193,15 @@ def test_a_buy_has_the_cap_of_entries_and_keeps_it() -> None:
     assert (leg.max_slippage_bps, leg.widen_to_bps) == (100, None)
 
 
+def test_an_entry_keeps_its_cap_where_its_exits_may_widen() -> None:
+    made = legs(terms(OrderKind.BRACKET, widen_to_bps=700))
+    assert {name: leg.widen_to_bps for name, leg in made.items()} == {
+        LegName.ENTRY: None,
+        LegName.STOP: 700,
+        LegName.TAKE: 700,
+    }
+
+
 def test_an_order_that_begins_later_sleeps_until_then() -> None:
     made = legs(terms(OrderKind.OCO, active_from=START + HOUR))
     assert {(leg.state, leg.active_from) for leg in made.values()} == {(LegState.DORMANT, START + HOUR)}

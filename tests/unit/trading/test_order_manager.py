@@ -4,94 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from itertools import count
-from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import IntentId, OrderId
 from sniperforge.domain.intent import IntentState
 from sniperforge.domain.money import WSOL_MINT, Mint
 from sniperforge.domain.order import Amount, AmountKind, Crossing, LegName, Order, OrderKind, OrderState
 from sniperforge.domain.trigger import Direction, Subject
-from sniperforge.errors import ExchangeUnavailableError, InvalidInputError, QueueUnavailableError, RateLimitedError
+from sniperforge.errors import ExchangeUnavailableError, InvalidInputError, RateLimitedError
 from sniperforge.ports.exchange import Lane
-from sniperforge.ports.queue import PlanId, Queue
-from sniperforge.trading.order_desk import OrderDesk
-from sniperforge.trading.order_manager import LookResult, OrderManager
+from sniperforge.trading.order_manager import LookResult
 from sniperforge.trading.order_terms import Side
-from sniperforge.trading.price_watch import PriceWatch
-from tests.fakes.order_world import OrderWorld
-from tests.fakes.trading_orders import JUP, OWNER, USDC
-from tests.fakes.trading_world import PRICES
+from tests.fakes.look_world import Market
+from tests.fakes.trading_orders import JUP, USDC
 
 SOL_CONDITION = Crossing(subject=Subject(WSOL_MINT), direction=Direction.UP, level=Decimal(200))
-
-
-class Bell:
-    """`ports.queue.TaskQueue` that remembers who was rung for."""
-
-    def __init__(self) -> None:
-        self.rung: list[IntentId] = []
-        self.is_away = False
-
-    def ring_trade(self, intent: IntentId) -> None:
-        if self.is_away:
-            raise QueueUnavailableError("Redis does not answer", subject="redis_url")
-        self.rung.append(intent)
-
-    def ring_plan(self, plan: PlanId) -> None:
-        raise AssertionError(plan)
-
-    def depths(self) -> dict[Queue, int]:
-        return {}
-
-
-class Market(OrderWorld):
-    """Orders placed by the desk; Jupiter's prices are what the manager sees."""
-
-    def __init__(self, *, jup: int = 1_000_000_000) -> None:
-        super().__init__(jup=jup)
-        self.bell = Bell()
-        self.every = timedelta(seconds=1)
-        self._ids = count(1)
-
-    @property
-    def manager(self) -> OrderManager:
-        watch = PriceWatch(store=self.store, exchange=self.exchange, chain=self.chain, clock=self.clock, policy=PRICES)
-        desk = OrderDesk(
-            store=self.store,
-            clock=self.clock,
-            tokens=self.tokens,
-            watch=watch,
-            policy=self.policy,
-            new_id=lambda: OrderId(f"o{next(self._ids)}"),
-            check_every=lambda _: timedelta(seconds=1),
-        )
-        return OrderManager(
-            store=self.store,
-            clock=self.clock,
-            desk=desk,
-            watch=watch,
-            firing=self.firing,
-            queue=self.bell,
-            check_every=lambda _: self.every,
-        )
-
-    def terms(self, **changes: Any) -> dict[str, Any]:
-        given = {"wallet": OWNER, "base_mint": JUP, "quote_mint": USDC, "side": Side.SELL}
-        return {**given, **changes}
-
-    def look(self, usd: str | None = None, *, mint: Mint = JUP) -> LookResult:
-        """A second passes, the market may move, and somebody looks."""
-        self.pass_time(seconds=1)
-        if usd is not None:
-            self.exchange.usd[mint] = self.usd[mint] = Decimal(usd)
-            self.publish()
-        return self.manager.monitor_orders()
-
-    def decided(self, *prices: str) -> list[IntentId]:
-        return [intent for usd in prices for intent in self.look(usd).decided]
 
 
 @pytest.fixture

@@ -1,0 +1,144 @@
+"""How orders end when their trades do what trades hardly ever do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from sniperforge.domain.ids import IntentId
+from sniperforge.domain.intent import IntentState
+from sniperforge.domain.order import Amount, AmountKind, LegName, LegState, OrderKind
+from sniperforge.errors import ConflictError
+from sniperforge.ports.records import Severity
+from sniperforge.trading.order_life import follow
+from sniperforge.trading.settlement import Settlement
+from tests.fakes.order_world import ABOVE, OrderWorld
+from tests.fakes.trading_orders import JUP
+
+EXITS = (LegName.STOP, LegName.TAKE)
+
+
+@pytest.fixture
+def world() -> OrderWorld:
+    return OrderWorld()
+
+
+def ends(world: OrderWorld, intent: IntentId, state: IntentState) -> None:
+    """Nothing of it is signed, or what was is dead."""
+    now = world.clock.now()
+    with world.store.books.write() as books:
+        found = books.intents.lock(intent)
+        assert found is not None
+        follow(books, books.intents.change(found, at=now, state=state), now)
+
+
+def fails(world: OrderWorld, intent: IntentId) -> None:
+    """Its deadline passes, and the pause after that."""
+    world.pass_time(minutes=30)
+    assert world.finish(intent).state is IntentState.FAILED
+    world.pass_time(minutes=1)
+
+
+def test_exits_sell_what_a_second_attempt_of_the_entry_brought(world: OrderWorld) -> None:
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    world.lose_to_a_fork(entry)
+    world.pass_bound()
+    world.finish(entry)
+    first, second = world.attempts(entry)
+    assert world.fill(first).output_raw > 0
+    sold = Amount(AmountKind.BASE, world.fill(second).output_raw)
+    assert [world.legs()[name].amount for name in EXITS] == [sold, sold]
+
+
+def test_exits_sell_what_the_entry_brought_in_the_end(world: OrderWorld) -> None:
+    """Included again after a fork that nobody saw, at a price that was a little worse."""
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    (attempt,) = world.attempts(entry)
+    seen = world.fill(attempt).output_raw
+    world.chain.fork(31)
+    sent = world.chain.pool[attempt.signature]
+    whole = world.chain.effect_of(sent, None)
+    less = tuple(replace(one, raw=one.raw - 12_345) if one.mint == JUP else one for one in whole.post_tokens)
+    world.chain.land(sent, replace(whole, post_tokens=less))
+    world.finish(entry)
+    sold = Amount(AmountKind.BASE, seen - 12_345)
+    assert [world.legs()[name].amount for name in EXITS] == [sold, sold]
+
+
+def test_a_trade_that_was_called_dead_and_lands_is_told_and_fills_its_leg(world: OrderWorld) -> None:
+    world.place(world.leg(rule=ABOVE), kind=OrderKind.TAKE_PROFIT)
+    (intent,) = world.price("0.8")
+    world.chain.holding = True
+    world.executor().advance(intent)
+    (attempt,) = world.attempts(intent)
+    settlement = Settlement(store=world.store, clock=world.clock, tip_accounts=())
+    settlement.expired(attempt, "{}", watch_for=timedelta(days=1))
+    ends(world, intent, IntentState.FAILED)
+    world.pass_time(seconds=2)
+    assert world.price("0.5") == []
+    assert world.fire_again() == []
+    assert world.armed()
+
+    world.chain.include(attempt.signature)
+    world.chain.finalize()
+    world.executor().look_again(world.attempts(intent)[0])
+    assert world.states() == {"order": "filled", "main": "filled"}
+    assert not world.armed()
+    assert world.events("order.undead")[0].severity is Severity.CRITICAL
+
+
+def test_an_entry_that_fails_after_its_exit_fired_is_not_tried_again(world: OrderWorld) -> None:
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    world.price("0.3")
+    world.lose_to_a_fork(entry)
+    ends(world, entry, IntentState.FAILED)
+    assert world.states() == {"order": "open", "entry": "cancelled", "stop": "fired", "take": "suspended"}
+
+
+def test_a_trade_that_fails_after_its_order_was_cancelled_ends_the_order(world: OrderWorld) -> None:
+    order = world.stop()
+    (intent,) = world.price("0.4")
+    world.cancel_order(order)
+    ends(world, intent, IntentState.FAILED)
+    assert world.states() == {"order": "cancelled", "main": "cancelled"}
+
+
+def test_a_trade_that_fails_after_the_time_of_its_order_ends_it(world: OrderWorld) -> None:
+    world.place(world.leg(), expires_at=world.clock.now() + timedelta(minutes=1))
+    (intent,) = world.price("0.4")
+    fails(world, intent)
+    assert world.states() == {"order": "expired", "main": "cancelled"}
+    assert "its last trade failed" in (world.order().reason or "")
+
+
+def test_what_becomes_of_an_earlier_trade_leaves_the_leg_alone(world: OrderWorld) -> None:
+    world.stop()
+    (first,) = world.price("0.4")
+    fails(world, first)
+    (second,) = world.fire_again()
+    with world.store.books.write() as books:
+        follow(books, world.intent(first), world.clock.now())
+    leg = world.legs()[LegName.MAIN]
+    assert (leg.state, leg.intent_id) == (LegState.FIRED, second)
+
+
+def test_a_leg_does_not_fire_beside_a_live_trade_of_the_other(world: OrderWorld) -> None:
+    world.place(world.leg(LegName.STOP, state=LegState.FIRED), world.leg(LegName.TAKE), kind=OrderKind.OCO)
+    with pytest.raises(ConflictError):
+        world.price("0.8")
+
+
+def test_a_trade_cancelled_by_hand_ends_the_other_leg_as_well(world: OrderWorld) -> None:
+    world.pair()
+    (intent,) = world.price("0.4")
+    world.executor().cancel(intent)
+    world.finish(intent)
+    assert world.states() == {"order": "cancelled", "stop": "cancelled", "take": "cancelled"}

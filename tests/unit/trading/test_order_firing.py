@@ -1,0 +1,230 @@
+"""What follows from a trigger that fired, and from a leg that is due again: when, how much, and when not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sniperforge.domain.ids import IntentId, OrderId
+from sniperforge.domain.intent import ExposureEffect, IntentState
+from sniperforge.domain.money import WSOL_MINT
+from sniperforge.domain.order import Amount, AmountKind, Condition, LegName, LegState, OrderKind, Trail
+from sniperforge.domain.trigger import Direction, Subject
+from sniperforge.errors import ExchangeUnavailableError
+from sniperforge.ports.triggers import TriggerView
+from sniperforge.trading.order_arming import arming_of
+from sniperforge.trading.order_firing import KEPT_LAMPORTS, POSTPONED_FOR
+from sniperforge.trading.order_life import put_into_book
+from tests.fakes.order_world import ABOVE, BELOW, PRICE, OrderWorld
+from tests.fakes.trading_orders import JUP, USDC
+
+BUYS: dict[str, Any] = {
+    "effect": ExposureEffect.ENTRY,
+    "input_mint": USDC,
+    "output_mint": JUP,
+    "reduce_only": False,
+    "amount": Amount(AmountKind.QUOTE, 50_000_000),
+}
+
+
+@pytest.fixture
+def world() -> OrderWorld:
+    return OrderWorld()
+
+
+def fails(world: OrderWorld, intent: IntentId) -> None:
+    """Its deadline passes, and the pause after that."""
+    world.pass_time(minutes=30)
+    assert world.finish(intent).state is IntentState.FAILED
+    world.pass_time(minutes=1)
+
+
+def triggers(world: OrderWorld, order: str = "o1") -> tuple[TriggerView, ...]:
+    with world.store.books.read() as books:
+        return books.triggers.of_order(OrderId(order))
+
+
+# ---- when
+def test_a_trail_turns_at_the_second_price_in_a_row_beyond_it(world: OrderWorld) -> None:
+    world.stop(rule=Trail(subject=PRICE, direction=Direction.DOWN, bps=1_000), confirmations=2)
+    assert world.price("0.44") == []
+    assert len(world.price("0.44")) == 1
+
+
+def test_an_activation_is_reached_from_the_other_side(world: OrderWorld) -> None:
+    world.stop(rule=Trail(subject=PRICE, direction=Direction.DOWN, bps=1_000, activation=Decimal("0.6")))
+    for usd in ("0.59", "0.6"):
+        assert [view.trigger.trails for view in triggers(world)] == [False]
+        assert world.price(usd) == []
+    assert [view.trigger.trails for view in triggers(world)] == [True]
+
+
+def test_a_leg_that_is_not_armed_does_not_fire_whatever_the_book_of_triggers_says(world: OrderWorld) -> None:
+    leg = world.leg(state=LegState.WAITING, refire_at=world.clock.now() + timedelta(hours=1))
+    world.place(leg)
+    with world.store.books.write() as books:
+        put_into_book(books, arming_of(leg, {}), world.clock.now())
+    assert world.price("0.3") == []
+    assert triggers(world) == ()
+
+
+def test_a_leg_that_fires_leaves_none_of_its_triggers_in_the_book(world: OrderWorld) -> None:
+    world.stop(rule=Condition(needs_all=False, crossings=(BELOW, ABOVE)))
+    assert len(triggers(world)) == 2
+    assert len(world.price("0.4")) == 1
+    assert triggers(world) == ()
+
+
+def test_an_entry_waits_until_somebody_answers_about_its_tokens(world: OrderWorld) -> None:
+    world.stop(**BUYS)
+    world.tokens.is_away = True
+    with pytest.raises(ExchangeUnavailableError):
+        world.price("0.4")
+    world.tokens.is_away = False
+    assert len(world.fire()) == 1
+
+
+def test_a_leg_that_waits_has_no_trigger(world: OrderWorld) -> None:
+    world.tokens.dangerous.add(JUP)
+    world.stop(**BUYS)
+    assert world.price("0.4") == []
+    assert world.states()["main"] == "waiting"
+    assert triggers(world) == ()
+
+
+def test_why_a_leg_waits_is_told_once(world: OrderWorld) -> None:
+    world.tokens.dangerous.add(JUP)
+    world.stop(**BUYS)
+    world.price("0.4")
+    for _ in range(3):
+        world.pass_time(seconds=POSTPONED_FOR.total_seconds())
+        assert world.fire_again() == []
+    assert len(world.events("order.postponed")) == 1
+
+
+# ---- again
+def test_the_stop_of_a_pair_fires_again_whatever_the_price_is(world: OrderWorld) -> None:
+    world.pair()
+    (intent,) = world.price("0.4")
+    fails(world, intent)
+    assert world.price("0.6") == []
+    assert len(world.fire_again()) == 1
+    assert world.states() == {"order": "open", "stop": "fired", "take": "suspended"}
+
+
+def test_one_condition_that_is_still_so_is_enough_to_fire_again(world: OrderWorld) -> None:
+    rule = Condition(needs_all=False, crossings=(BELOW, ABOVE))
+    world.place(world.leg(rule=rule), kind=OrderKind.CONDITIONAL)
+    (intent,) = world.price("0.4")
+    fails(world, intent)
+    assert len(world.fire_again()) == 1
+
+
+def test_a_leg_that_is_due_fires_again_once_whoever_looks(world: OrderWorld) -> None:
+    world.stop()
+    (intent,) = world.price("0.4")
+    fails(world, intent)
+    due = world.legs()[LegName.MAIN]
+    decided = [world.firing.fire_again(due, world.values, world.clock.now()) for _ in range(3)]
+    assert [intent is not None for intent in decided] == [True, False, False]
+
+
+def test_a_trail_that_fired_in_vain_begins_at_the_price_of_now_and_not_at_its_activation(world: OrderWorld) -> None:
+    rule = Trail(subject=PRICE, direction=Direction.UP, bps=1_000, activation=Decimal("0.45"))
+    world.place(world.leg(rule=rule, **BUYS), kind=OrderKind.TRAILING_STOP)
+    assert world.price("0.45") == []
+    (intent,) = world.price("0.5")
+    fails(world, intent)
+    world.values[PRICE] = Decimal("0.6")
+    assert world.fire_again() == []
+    (view,) = triggers(world)
+    assert (view.best, view.level) == (Decimal("0.6"), Decimal("0.66"))
+
+
+def test_a_cap_that_may_not_widen_stays(world: OrderWorld) -> None:
+    world.stop()
+    (first,) = world.price("0.4")
+    fails(world, first)
+    (second,) = world.fire_again()
+    assert [world.intent(one).max_slippage_bps for one in (first, second)] == [300, 300]
+
+
+def test_a_leg_that_fires_again_without_a_price_waits_and_says_so(world: OrderWorld) -> None:
+    world.stop(amount=Amount(AmountKind.QUOTE, 50_000_000))
+    (intent,) = world.price("0.4")
+    fails(world, intent)
+    del world.values[Subject(USDC)]
+    assert world.fire_again() == []
+    leg = world.legs()[LegName.MAIN]
+    assert (leg.state, leg.refire_at) == (LegState.WAITING, world.clock.now() + POSTPONED_FOR)
+    assert "no price" in (leg.reason or "")
+
+
+def test_what_fires_again_only_at_its_price_waits_while_there_is_none(world: OrderWorld) -> None:
+    world.place(world.leg(rule=ABOVE), kind=OrderKind.TAKE_PROFIT)
+    (intent,) = world.price("0.8")
+    fails(world, intent)
+    del world.values[PRICE]
+    assert world.fire_again() == []
+    leg = world.legs()[LegName.MAIN]
+    assert (leg.state, leg.refire_at) == (LegState.WAITING, world.clock.now() + POSTPONED_FOR)
+    assert "no price" in (leg.reason or "")
+
+
+def test_a_leg_that_fires_again_keeps_what_its_trigger_saw(world: OrderWorld) -> None:
+    world.tokens.dangerous.add(JUP)
+    world.stop(**BUYS)
+    world.price("0.3")
+    world.pass_time(seconds=POSTPONED_FOR.total_seconds())
+    assert world.fire_again() == []
+    leg = world.legs()[LegName.MAIN]
+    assert (leg.fired_value, leg.gap_bps) == (Decimal("0.3"), 2_500)
+
+
+# ---- how much
+def test_what_does_not_only_reduce_is_not_ended_for_want_of_a_position() -> None:
+    world = OrderWorld(jup=0)
+    world.stop(reduce_only=False, amount=Amount(AmountKind.BASE, 1_000_000))
+    (intent,) = world.price("0.4")
+    assert world.intent(intent).input_amount_raw == 1_000_000
+
+
+def test_beside_an_open_trade_for_all_there_is_nothing_is_free(world: OrderWorld) -> None:
+    world.stop("o1")
+    world.stop("o2", amount=Amount(AmountKind.BASE, 1_000_000))
+    assert [world.intent(one).input_amount_raw for one in world.price("0.4")] == [None]
+    assert world.states("o2") == {"order": "open", "main": "waiting"}
+
+
+def test_a_share_is_one_of_what_is_not_promised(world: OrderWorld) -> None:
+    world.stop("o1", amount=Amount(AmountKind.BASE, 600_000_000))
+    world.stop("o2", amount=Amount(AmountKind.PERCENT, 2_500))
+    assert [world.intent(one).input_amount_raw for one in world.price("0.4")] == [600_000_000, 100_000_000]
+
+
+def test_a_share_of_the_sol_leaves_what_fees_need(world: OrderWorld) -> None:
+    world.stop(input_mint=WSOL_MINT, amount=Amount(AmountKind.PERCENT, 5_000))
+    (intent,) = world.price("0.4")
+    assert world.intent(intent).input_amount_raw == (5 * 10**9 - KEPT_LAMPORTS) // 2
+
+
+def test_an_amount_in_the_other_token_is_rounded_up(world: OrderWorld) -> None:
+    world.stop(amount=Amount(AmountKind.QUOTE, 100_000_001))
+    (intent,) = world.price("0.3")
+    assert world.intent(intent).input_amount_raw == 333_333_337  # 333,333,336 and two thirds
+
+
+def test_an_amount_in_the_other_token_minds_the_decimals_of_both(world: OrderWorld) -> None:
+    world.values[Subject(WSOL_MINT)] = Decimal(180)
+    world.place(world.leg(input_mint=WSOL_MINT, amount=Amount(AmountKind.QUOTE, 90_000_000)), base_mint=WSOL_MINT)
+    (intent,) = world.price("0.4")
+    assert world.intent(intent).input_amount_raw == 500_000_000
+
+
+def test_a_trade_may_be_signed_for_as_long_as_its_order_says(world: OrderWorld) -> None:
+    world.stop(deadline_s=60)
+    (intent,) = world.price("0.4")
+    assert world.intent(intent).deadline_at - world.clock.now() == timedelta(seconds=60)
