@@ -26,15 +26,23 @@ RESTORED = "sniperforge/trading/restored_books.py"
 CONTROLS = "sniperforge/trading/controls.py"
 ATTRIBUTION = "sniperforge/trading/attribution.py"
 SWEEP = "sniperforge/trading/sweep.py"
-ORDER_LIFE = "sniperforge/trading/order_life.py"
+ORDER_ARMING = "sniperforge/trading/order_arming.py"
+ORDER_CHANGES = "sniperforge/trading/order_changes.py"
+ORDER_DESK = "sniperforge/trading/order_desk.py"
 ORDER_FIRING = "sniperforge/trading/order_firing.py"
+ORDER_LEGS = "sniperforge/trading/order_legs.py"
+ORDER_LIFE = "sniperforge/trading/order_life.py"
+ORDER_MANAGER = "sniperforge/trading/order_manager.py"
+ORDER_MARKET = "sniperforge/trading/order_market.py"
 PRICE_WATCH = "sniperforge/trading/price_watch.py"
 TRAILING = "sniperforge/storage/repositories/triggers_trailing.py"
 GUARD = "sniperforge/trading/transaction_guard.py"
 STATES = "sniperforge/domain/intent.py"
+TRIGGER = "sniperforge/domain/trigger.py"
 PLANS = "sniperforge/trading/strategy_executor.py"
 QUEUE = "sniperforge/shared/queue.py"
 SWEEPING = "workers/tasks/trades.py"
+LOOKING = "workers/tasks/orders.py"
 CONTEXT = "workers/context.py"
 BEAT = "workers/scheduler.py"
 
@@ -65,6 +73,11 @@ class Planted:
 def rule_out(rule: str, what: str, *changes: Change) -> Planted:
     """A rule without which the tests of its name must fail."""
     return Planted(f"{rule}: {what}", changes, rule.replace("-", "_").replace(" ", "_"))
+
+
+def order_rule(what: str, test: str, *changes: Change) -> Planted:
+    """A rule of orders without which the test of this name must fail."""
+    return Planted(f"orders: {what}", changes, test)
 
 
 def legal(transition: str) -> Change:
