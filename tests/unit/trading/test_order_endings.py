@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from sniperforge.domain.ids import IntentId
-from sniperforge.domain.intent import IntentState
-from sniperforge.domain.order import Amount, AmountKind, LegName, LegState, OrderKind
+from sniperforge.domain.ids import IntentId, OrderId
+from sniperforge.domain.intent import AttemptState, IntentState
+from sniperforge.domain.order import Amount, AmountKind, LegName, LegState, OrderKind, OrderState
 from sniperforge.errors import ConflictError
 from sniperforge.ports.records import Severity
 from sniperforge.trading.order_life import follow
@@ -18,6 +19,7 @@ from tests.fakes.order_world import ABOVE, OrderWorld
 from tests.fakes.trading_orders import JUP
 
 EXITS = (LegName.STOP, LegName.TAKE)
+LIVE_OR_MAY_BE = {LegState.DORMANT, LegState.ARMED, LegState.SUSPENDED, LegState.WAITING, LegState.FIRED}
 
 
 @pytest.fixture
@@ -39,6 +41,9 @@ def fails(world: OrderWorld, intent: IntentId) -> None:
     world.pass_time(minutes=30)
     assert world.finish(intent).state is IntentState.FAILED
     world.pass_time(minutes=1)
+
+
+# ---- in rare ways
 
 
 def test_exits_sell_what_a_second_attempt_of_the_entry_brought(world: OrderWorld) -> None:
@@ -142,3 +147,42 @@ def test_a_trade_cancelled_by_hand_ends_the_other_leg_as_well(world: OrderWorld)
     world.executor().cancel(intent)
     world.finish(intent)
     assert world.states() == {"order": "cancelled", "stop": "cancelled", "take": "cancelled"}
+
+
+# ---- at every commit
+
+
+def disagreements(world: OrderWorld) -> list[str]:
+    """What an order and its trades say that cannot both be so."""
+    found = []
+    with world.store.books.read() as books:
+        legs = {leg.name: leg for leg in books.orders.legs(world.order().id)}
+        for name, leg in legs.items():
+            intent = None if leg.intent_id is None else books.intents.get(leg.intent_id)
+            if intent is None:
+                continue
+            attempts = books.attempts.of_intent(intent.id)
+            is_final = any(attempt.state is AttemptState.FINALIZED for attempt in attempts)
+            others = {other.state for other in legs.values() if other.name not in (name, LegName.ENTRY)}
+            if (intent.state is IntentState.FILLED) != (leg.state is LegState.FILLED):
+                found.append(f"{name} is {leg.state}, its trade {intent.state}")
+            if name is LegName.ENTRY and leg.state is LegState.FILLED and LegState.DORMANT in others:
+                found.append("what was bought is not protected")
+            if name is not LegName.ENTRY and is_final and others & LIVE_OR_MAY_BE:
+                found.append(f"the fill of {name} is final, and the other leg {others}")
+    return found
+
+
+@pytest.mark.parametrize("make", [OrderWorld.stop, OrderWorld.pair, OrderWorld.bracket])
+def test_at_every_commit_an_order_and_its_trades_say_the_same(
+    world: OrderWorld, make: Callable[[OrderWorld], OrderId]
+) -> None:
+    make(world)
+    seen: list[list[str]] = []
+    world.points.always("committed", lambda: seen.append(disagreements(world)))
+    for usd in ("0.4", "0.4"):
+        for intent in world.price(usd):
+            world.finish(intent)
+    assert world.order().state is OrderState.FILLED
+    assert seen
+    assert not any(seen), seen

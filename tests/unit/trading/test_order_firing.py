@@ -20,6 +20,7 @@ from sniperforge.trading.order_firing import KEPT_LAMPORTS, POSTPONED_FOR
 from sniperforge.trading.order_life import put_into_book
 from tests.fakes.order_world import ABOVE, BELOW, PRICE, OrderWorld
 from tests.fakes.trading_orders import JUP, USDC
+from tests.fakes.trading_world import Killed
 
 BUYS: dict[str, Any] = {
     "effect": ExposureEffect.ENTRY,
@@ -76,6 +77,18 @@ def test_a_leg_that_fires_leaves_none_of_its_triggers_in_the_book(world: OrderWo
     assert len(triggers(world)) == 2
     assert len(world.price("0.4")) == 1
     assert triggers(world) == ()
+
+
+def test_a_crash_after_any_commit_of_a_firing_leaves_the_trade_decided_or_the_trigger_fired(world: OrderWorld) -> None:
+    world.stop()
+
+    def die() -> None:
+        raise Killed
+
+    world.points.once("committed", die)
+    with pytest.raises(Killed):
+        world.price("0.4")
+    assert world.states()["main"] == "fired" or triggers(world)
 
 
 def test_an_entry_waits_until_somebody_answers_about_its_tokens(world: OrderWorld) -> None:

@@ -11,6 +11,7 @@ from sniperforge.domain.order import LegName, LegState, Order
 from sniperforge.trading.order_manager import WOKEN_AGAIN_AFTER
 from tests.fakes.look_world import Market
 from tests.fakes.trading_orders import JUP
+from tests.fakes.trading_world import Killed
 
 MINUTE = timedelta(minutes=1)
 
@@ -24,6 +25,17 @@ def a_later_trail(market: Market) -> Order:
     """It begins in a minute, at the price of then."""
     begins = market.clock.now() + MINUTE
     return market.manager.create_trailing_stop(**market.terms(trail_bps=1_000, active_from=begins))
+
+
+def test_an_order_whose_maker_dies_after_any_commit_is_watched(market: Market) -> None:
+    def die() -> None:
+        raise Killed
+
+    market.store.points.once("committed", die)
+    with pytest.raises(Killed):
+        market.manager.create_oco(**market.terms(stop_loss=Decimal("0.45"), take_profit=Decimal("0.55")))
+    assert market.states("o1") == {"order": "open", "stop": "armed", "take": "armed"}
+    assert len(market.armed("o1")) == 2
 
 
 def test_a_beat_that_comes_a_little_early_is_a_look_all_the_same(market: Market) -> None:
