@@ -198,6 +198,16 @@ DESK = (
         ),
     ),
     order_rule(
+        "an order is written a commit before its triggers",
+        "an_order_whose_maker_dies_after_any_commit_is_watched",
+        Change(
+            ORDER_DESK,
+            "            for leg in draft.legs:\n                if leg.state is LegState.ARMED:\n",
+            "        with self._store.write() as books:\n"
+            "            for leg in draft.legs:\n                if leg.state is LegState.ARMED:\n",
+        ),
+    ),
+    order_rule(
         "what begins later has a trigger",
         "what_begins_later_has_no_trigger_yet",
         Change(ORDER_DESK, "                if leg.state is LegState.ARMED:\n", "                if leg:\n"),
@@ -284,7 +294,7 @@ CHANGES = (
     ),
     order_rule(
         "the later of two changes is made on what the first one changed",
-        "of_two_changes_at_once_one_is_made",
+        "of_two_ends_at_once_one_counts",
         Change(
             ORDER_CHANGES, "    if order is None or order.version != edit.order.version:\n", "    if order is None:\n"
         ),

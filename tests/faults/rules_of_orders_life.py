@@ -2,9 +2,47 @@
 
 from __future__ import annotations
 
-from tests.faults.planting import ORDER_LIFE, Change, order_rule
+from tests.faults.planting import EXECUTOR, ORDER_LIFE, PAPER, SETTLEMENT, Change, order_rule
 
 _NEVER = "        if self is None:\n"
+_AT_ONE = "at_every_commit_an_order_and_its_trades_say_the_same"
+IN_THE_SAME_COMMIT = (
+    order_rule(
+        "the other leg ends in a later commit than the fill is final",
+        _AT_ONE,
+        Change(
+            SETTLEMENT,
+            "            follow(books, _recompute(books, intent, now), now, is_final=True)\n",
+            "            filled = _recompute(books, intent, now)\n",
+        ),
+        Change(
+            SETTLEMENT,
+            '            _tell(books, intent, current, "attempt.finalized", f"final in slot {landed.slot}", now)\n',
+            '            _tell(books, intent, current, "attempt.finalized", f"final in slot {landed.slot}", now)\n'
+            "        with self._store.write() as books:\n            follow(books, filled, now, is_final=True)\n",
+        ),
+    ),
+    order_rule(
+        "a leg hears of its fill when that is final",
+        _AT_ONE,
+        Change(SETTLEMENT, "    follow(books, changed, now)\n", ""),
+    ),
+    order_rule(
+        "a leg hears nothing of a trade that ended without a fill",
+        "a_stop_whose_trade_failed_fires_again_under_a_new_key_until_it_fills",
+        Change(EXECUTOR, "        follow(books, ended, now)\n", ""),
+    ),
+    order_rule(
+        "a leg hears nothing of a fill on paper",
+        "an_order_is_filled_with_its_trade_on_paper",
+        Change(PAPER, "            follow(books, filled, now, is_final=True)\n", ""),
+    ),
+    order_rule(
+        "a leg hears nothing of a trade on paper that failed",
+        "an_order_fires_again_when_its_trade_on_paper_failed",
+        Change(PAPER, "    follow(books, ended, now)\n", ""),
+    ),
+)
 LANDED = (
     order_rule(
         "the exits come after the entry's fill",
@@ -315,4 +353,4 @@ CANCELLED = (
         ),
     ),
 )
-RULES = (*LANDED, *TAKEN_BACK, *FAILED, *CANCELLED)
+RULES = (*IN_THE_SAME_COMMIT, *LANDED, *TAKEN_BACK, *FAILED, *CANCELLED)

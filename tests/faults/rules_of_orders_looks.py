@@ -47,7 +47,7 @@ LOOKS = (
     order_rule(
         "silence is told for ever",
         "looks_that_fail_for_long_are_told_in_the_books_once",
-        Change(ORDER_MANAGER, 'f"unknown: {error}"', 'f"unknown {now}: {error}"'),
+        Change(ORDER_MANAGER, 'f"unknown: {error}"', 'f"unknown{now.timestamp()}: {error}"'),
         Change(ORDER_MANAGER, "                if one.problem is None and (", "                if ("),
     ),
     order_rule(

@@ -15,17 +15,21 @@ from tests.faults import (
     rules_after_sending,
     rules_before_sending,
     rules_of_booking,
+    rules_of_orders_decided,
     rules_of_orders_desk,
     rules_of_orders_firing,
     rules_of_orders_life,
     rules_of_orders_looks,
+    rules_of_orders_prices,
 )
 from tests.faults.planting import found_by, plant_all
 
 ORDER_RULES = (
     *rules_of_orders_firing.RULES,
+    *rules_of_orders_decided.RULES,
     *rules_of_orders_life.RULES,
     *rules_of_orders_looks.RULES,
+    *rules_of_orders_prices.RULES,
     *rules_of_orders_desk.RULES,
 )
 RULES = (*rules_before_sending.RULES, *rules_after_sending.RULES, *rules_of_booking.RULES, *ORDER_RULES)
@@ -46,6 +50,7 @@ SUITE = (
             "order_life",
             "order_looks",
             "order_manager",
+            "order_paper",
             "order_report",
             "order_terms",
             "price_watch",
