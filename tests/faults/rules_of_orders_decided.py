@@ -20,6 +20,11 @@ WITHOUT_A_PRICE = (
         Change(ORDER_FIRING, "now - view.fired_at < LOOKED_AGAIN_FOR", "now >= view.fired_at"),
     ),
     order_rule(
+        "a leg without a price makes room late",
+        "what_cannot_fire_for_long_makes_room_for_what_fired_later",
+        Change(ORDER_FIRING, "LOOKED_AGAIN_FOR = timedelta(seconds=10)", "LOOKED_AGAIN_FOR = timedelta(seconds=20)"),
+    ),
+    order_rule(
         "a condition without a price makes no room",
         "a_condition_whose_price_stays_away_makes_room_and_begins_anew",
         Change(
@@ -154,6 +159,11 @@ HOW_MUCH = (
         Change(
             ORDER_FIRING, "free = 0 if promised is None else held - promised", "free = 0 if promised is None else held"
         ),
+    ),
+    order_rule(
+        "two orders that fire at once promise one balance",
+        "what_another_worker_promises_in_this_moment_is_not_given_twice",
+        Change(ORDER_FIRING, "    books.wallets.lock(order.wallet)\n", ""),
     ),
     order_rule(
         "all of it is promised and given again",

@@ -168,6 +168,11 @@ FIRING = (
         Change(ORDER_FIRING, "if (leg.gap_bps or 0) >= GAP_BPS else", "if (leg.gap_bps or 0) >= WHOLE_BPS else"),
     ),
     order_rule(
+        "every fill has gapped",
+        "a_value_that_is_hardly_beyond_its_level_has_not_gapped",
+        Change(ORDER_FIRING, "GAP_BPS = 50\n", "GAP_BPS = 40\n"),
+    ),
+    order_rule(
         "an entry at once has gapped",
         "a_bracket_that_enters_at_once_ends_with_the_exit_that_fires",
         Change(ORDER_FIRING, "None if waits_for_nothing(leg.rule) else _gap_bps(view)", "_gap_bps(view)"),

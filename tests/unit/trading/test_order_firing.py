@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,13 +12,16 @@ import pytest
 
 from sniperforge.domain.ids import IntentId, OrderId
 from sniperforge.domain.intent import ExposureEffect, IntentState
-from sniperforge.domain.money import WSOL_MINT
+from sniperforge.domain.money import WSOL_MINT, Address
 from sniperforge.domain.order import Amount, AmountKind, Condition, LegName, LegState, OrderKind, Trail
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.errors import ExchangeUnavailableError
+from sniperforge.ports.records import WalletRecord
+from sniperforge.ports.store import Books, Store
 from sniperforge.ports.triggers import TriggerView
+from sniperforge.trading.decisions import write_decision
 from sniperforge.trading.order_arming import arming_of
-from sniperforge.trading.order_firing import KEPT_LAMPORTS, POSTPONED_FOR
+from sniperforge.trading.order_firing import KEPT_LAMPORTS, POSTPONED_FOR, Firing
 from sniperforge.trading.order_life import put_into_book
 from tests.fakes.order_world import ABOVE, BELOW, PRICE, OrderWorld
 from tests.fakes.trading_orders import JUP, USDC
@@ -77,6 +82,13 @@ def test_a_leg_that_fires_leaves_none_of_its_triggers_in_the_book(world: OrderWo
     assert len(triggers(world)) == 2
     assert len(world.price("0.4")) == 1
     assert triggers(world) == ()
+
+
+@pytest.mark.parametrize(("usd", "is_told"), [("0.4", False), ("0.3981", False), ("0.398", True)])
+def test_a_value_that_is_hardly_beyond_its_level_has_not_gapped(world: OrderWorld, usd: str, *, is_told: bool) -> None:
+    world.stop()
+    world.price(usd)
+    assert ("gapped" in world.events("order.fired")[0].message) is is_told
 
 
 def test_a_crash_after_any_commit_of_a_firing_leaves_the_trade_decided_or_the_trigger_fired(world: OrderWorld) -> None:
@@ -210,6 +222,42 @@ def test_beside_an_open_trade_for_all_there_is_nothing_is_free(world: OrderWorld
     world.stop("o2", amount=Amount(AmountKind.BASE, 1_000_000))
     assert [world.intent(one).input_amount_raw for one in world.price("0.4")] == [None]
     assert world.states("o2") == {"order": "open", "main": "waiting"}
+
+
+class Overtaken:
+    """Books in which something happens just before whoever wants the lock of a wallet gets it."""
+
+    def __init__(self, store: Store, meanwhile: Callable[[Books], object]) -> None:
+        self.read = store.read
+        self._store = store
+        self._meanwhile = meanwhile
+
+    @contextmanager
+    def write(self) -> Iterator[Books]:
+        """One transaction."""
+        with self._store.write() as books:
+            lock = books.wallets.lock
+
+            def locked(wallet: Address) -> WalletRecord | None:
+                self._meanwhile(books)
+                return lock(wallet)
+
+            setattr(books.wallets, "lock", locked)  # noqa: B010
+            yield books
+
+
+def test_what_another_worker_promises_in_this_moment_is_not_given_twice(world: OrderWorld) -> None:
+    world.stop()
+    with world.store.books.write() as books:
+        books.triggers.tick(PRICE, Decimal("0.4"), print_number=1, at=world.clock.now())
+        (view,) = books.triggers.fired(10)
+    now = world.clock.now()
+    pair = {"input_mint": JUP, "output_mint": USDC, "effect": ExposureEffect.EXIT}
+    other = world.request("other", input_raw=700_000_000, **pair)
+    store = Overtaken(world.store.books, lambda books: write_decision(books, other, policy=world.policy, now=now))
+    intent = Firing(store=store, tokens=world.tokens, policy=world.policy).fire(view, world.values, now)
+    assert intent is not None
+    assert world.intent(intent).input_amount_raw == 300_000_000
 
 
 def test_a_share_is_one_of_what_is_not_promised(world: OrderWorld) -> None:
