@@ -1,113 +1,100 @@
-"""Orders by hand: a list of legs that is gone through at every look, with nothing but decimals."""
+"""Orders by hand: a list that is gone through at every look, and whatever becomes of the trades of what fired."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sniperforge.domain.ids import OrderId
-from sniperforge.domain.money import Mint
+from sniperforge.domain.ids import IntentId, OrderId
 from sniperforge.domain.order import LegName, LegState, OrderKind, OrderState
+from sniperforge.domain.trigger import Subject
 from sniperforge.trading.order_terms import OrderTerms, Side
+from tests.fakes.naive_legs import AtOnce, NaiveLeg, Several, Values, can_all_hold, legs_by_hand
 
 STANDSTILL = timedelta(minutes=10)
 """Values further apart were not seen in a row."""
 
-WOKEN_AGAIN_AFTER = timedelta(seconds=10)
+TRIED_AGAIN_AFTER = timedelta(seconds=10)
+"""Where a price is missing."""
+
 WATCHED = frozenset({LegState.ARMED, LegState.SUSPENDED})
-IDLE = WATCHED | {LegState.DORMANT}
+IDLE = WATCHED | {LegState.DORMANT, LegState.WAITING}
+LIVE = frozenset({LegState.FIRED, LegState.FILLED})
 
 Fired = tuple[OrderId, LegName]
 
 
 @dataclass
-class NaiveLeg:
-    """A level, or a trail: `best` is where it follows from, None until it was activated."""
-
-    name: LegName
-    down: bool
-    confirmations: int
-    state: LegState
-    active_from: datetime | None
-    level: Decimal | None = None
-    bps: int | None = None
-    amount: Decimal | None = None
-    activation: Decimal | None = None
-    best: Decimal | None = None
-    counted: int = 0
-
-    def terms(self) -> tuple[Any, ...]:
-        """What an edit may change."""
-        return self.level, self.bps, self.amount, self.activation, self.confirmations
-
-    def begin(self, value: Decimal | None) -> None:
-        """It is watched from now on."""
-        self.state, self.counted = LegState.ARMED, 0
-        self.best = value if self.level is None and self.activation is None else None
-
-    def see(self, value: Decimal, before: Decimal | None) -> bool:
-        """Whether it fires at this value, which follows `before` in a row."""
-        if self.best is not None and before is not None:
-            self.best = max(self.best, min(value, before)) if self.down else min(self.best, max(value, before))
-        if self.state is not LegState.ARMED:
-            return False
-        if not self._is_reached(value):
-            self.counted = 0
-            return False
-        self.counted = self.counted + 1 if before is not None else 1
-        if self.counted < self.confirmations:
-            return False
-        if self.level is None and self.best is None:
-            self.best, self.counted = value, 0
-            return False
-        return True
-
-    def _is_reached(self, value: Decimal) -> bool:
-        if self.level is not None:
-            return value <= self.level if self.down else value >= self.level
-        if self.best is None:
-            assert self.activation is not None
-            return value >= self.activation if self.down else value <= self.activation
-        away = self.best * self.bps / 10_000 if self.bps is not None else self.amount
-        assert away is not None
-        return value <= self.best - away if self.down else value >= self.best + away
-
-
-@dataclass
 class NaiveOrder:
-    """An order and its legs, the stop of a pair first."""
+    """An order and its legs: of a bracket the entry first, of a pair the stop."""
 
     id: OrderId
-    kind: OrderKind
-    mint: Mint
+    terms: OrderTerms
     legs: list[NaiveLeg]
-    expires_at: datetime | None
     state: OrderState = OrderState.OPEN
+    cancel_wanted: bool = False
 
     @property
-    def has_fired(self) -> bool:
-        """Whether a trade of it is decided."""
-        return any(leg.state is LegState.FIRED for leg in self.legs)
+    def kind(self) -> OrderKind:
+        """What a person calls it."""
+        return self.terms.kind
+
+    @property
+    def entry(self) -> NaiveLeg | None:
+        """Of a bracket."""
+        return next((leg for leg in self.legs if leg.name is LegName.ENTRY), None)
+
+    def leg(self, name: LegName) -> NaiveLeg:
+        """One that it has."""
+        return next(leg for leg in self.legs if leg.name is name)
+
+    def siblings(self, leg: NaiveLeg) -> list[NaiveLeg]:
+        """What must not trade while this one does: the other exit of a pair."""
+        pair = () if leg is self.entry else self.legs
+        return [other for other in pair if other is not leg and other is not self.entry]
+
+    def fire(self, leg: NaiveLeg) -> None:
+        """Its trade is decided: the other leg of a pair waits for what becomes of it."""
+        leg.state, leg.firings, leg.refire_at = LegState.FIRED, leg.firings + 1, None
+        for other in self.siblings(leg):
+            if other.state in (LegState.ARMED, LegState.WAITING):
+                other.state = LegState.SUSPENDED
 
     def end(self, state: OrderState) -> None:
-        """Nothing of it is watched any more; a trade that is decided goes on, and the order with it."""
+        """Nothing of it is watched any more."""
+        self.stop_watching()
+        self.state = state
+
+    def stop_watching(self) -> None:
+        """What has no trade under way never has one."""
         for leg in self.legs:
             if leg.state in IDLE:
                 leg.state = LegState.CANCELLED
-        if not self.has_fired:
-            self.state = state
 
 
 @dataclass
 class Seen:
-    """The last value of a token that was looked at for an order."""
+    """The last value of a subject that was looked at for an order."""
 
     value: Decimal
     number: int
     at: datetime
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What fires at a look, and what may besides: the moment at which all of several conditions fire is not told."""
+
+    must: tuple[Fired, ...]
+    may: tuple[Fired, ...]
+
+    def allows(self, fired: Collection[Fired]) -> bool:
+        """Whether this is what had to fire."""
+        return set(self.must) <= set(fired) <= {*self.must, *self.may} and len(fired) == len(set(fired))
 
 
 @dataclass
@@ -115,138 +102,233 @@ class NaiveOrders:
     """Every order there ever was."""
 
     orders: list[NaiveOrder] = field(default_factory=list)
-    seen: dict[Mint, Seen] = field(default_factory=dict)
+    seen: dict[Subject, Seen] = field(default_factory=dict)
 
-    def create(self, order: OrderId, terms: OrderTerms, values: Mapping[Mint, Decimal], now: datetime) -> None:
-        """A new order, with levels of its own or the prices of now."""
-        begins = terms.active_from
-        legs = [
-            NaiveLeg(
-                name=name,
-                down=is_stop == (terms.side is Side.SELL),
-                confirmations=terms.confirmations or 2,
-                state=LegState.DORMANT,
-                active_from=begins,
-                **rule,
-            )
-            for name, is_stop, rule in _rules(terms)
-        ]
+    # ---- what people do
+    def create(self, order: OrderId, terms: OrderTerms, values: Values, now: datetime) -> None:
+        """A new order, with levels of its own or the values of now."""
+        legs = legs_by_hand(terms, values)
+        begins = terms.active_from if terms.active_from is not None and terms.active_from > now else None
         for leg in legs:
-            if begins is None or begins <= now:
-                leg.begin(values[terms.base_mint])
-        self.orders.append(NaiveOrder(order, terms.kind, terms.base_mint, legs, terms.expires_at))
+            if leg.name is LegName.ENTRY or terms.kind is not OrderKind.BRACKET:
+                leg.active_from = begins
+                if begins is None:
+                    leg.begin(values)
+        self.orders.append(NaiveOrder(order, terms, legs))
 
-    def edit(self, order: NaiveOrder, given: Mapping[str, Any], values: Mapping[Mint, Decimal], now: datetime) -> bool:
+    def edit(self, order: NaiveOrder, given: Mapping[str, Any], values: Values, now: datetime) -> bool:
         """Change it; False, and nothing changed, where that is refused."""
-        ends, begins = given.get("expires_at", order.expires_at), order.legs[0].active_from
-        late = ends is not None and (ends <= now or (begins is not None and begins >= ends))
-        if order.state is not OrderState.OPEN or order.mint not in values or late:
+        after = changed_terms(order.terms, given)
+        begins, ends = order.legs[0].active_from, after.expires_at
+        entered = order.entry is not None and order.entry.state is LegState.FILLED
+        if order.state is not OrderState.OPEN or not can_be_placed(after, values):
             return False
-        new = {leg.name: _changed(leg, given) for leg in order.legs}
-        changed = [leg for leg in order.legs if new[leg.name] != leg.terms()]
-        if any(leg.state not in (LegState.DORMANT, LegState.ARMED) for leg in changed):
+        if ends is not None and (entered or ends <= now or (begins is not None and begins >= ends)):
             return False
-        if order.kind is OrderKind.OCO:
-            stop, take = new[LegName.STOP][0], new[LegName.TAKE][0]
-            if take <= stop if order.legs[0].down else take >= stop:
-                return False
-        if not changed and ends == order.expires_at:
+        changes = list[tuple[NaiveLeg, NaiveLeg, bool]]()
+        olds, news = (legs_by_hand(terms, values) for terms in (order.terms, after))
+        for leg, old, new in zip(order.legs, olds, news, strict=True):
+            waits_for_other = new.waits != old.waits
+            if waits_for_other or (new.confirmations != old.confirmations and not (entered and leg is order.entry)):
+                changes.append((leg, new, waits_for_other))
+        if any(
+            leg.state not in (LegState.DORMANT, LegState.ARMED, LegState.WAITING)
+            or (leg.state is LegState.WAITING and waits_for_other)
+            for leg, _, waits_for_other in changes
+        ):
             return False
-        for leg in changed:
-            follows, activation = leg.best, leg.activation
-            leg.level, leg.bps, leg.amount, leg.activation, leg.confirmations = new[leg.name]
-            if leg.state is LegState.ARMED:
-                leg.begin(values[order.mint])
-                if follows is not None and leg.activation == activation:
-                    leg.best = follows
-        order.expires_at = ends
+        if not changes and ends == order.terms.expires_at:
+            return False
+        for leg, new, waits_for_other in changes:
+            leg.change(new.waits if waits_for_other else replace(leg.waits), new.confirmations, values)
+        order.terms = after
         return True
 
     def cancel(self, order: NaiveOrder) -> bool:
-        """End it; False where it has ended."""
+        """End it; False where it has ended. A trade that is under way is waited for, and an entry's exits with it."""
         if order.state is not OrderState.OPEN:
             return False
-        order.end(OrderState.CANCELLED)
+        order.cancel_wanted = True
+        if order.entry is not None and order.entry.state is LegState.FIRED:
+            return True
+        order.stop_watching()
+        if not any(leg.state in LIVE and leg is not order.entry for leg in order.legs):
+            order.state = OrderState.CANCELLED
         return True
 
+    # ---- what becomes of trades
+    def fail(self, order: NaiveOrder, leg: NaiveLeg, now: datetime) -> None:
+        """It ended without a fill: the order is still wanted, unless it was cancelled or its time is over."""
+        if order.cancel_wanted:
+            self.cancel_trade(order, leg)
+        elif order.terms.expires_at is not None and order.terms.expires_at <= now:
+            leg.state = LegState.CANCELLED
+            order.end(OrderState.EXPIRED)
+        else:
+            leg.state = LegState.WAITING
+            leg.refire_at = now + timedelta(seconds=min(60, 2**leg.firings))
+            for other in order.siblings(leg):
+                if other.refire_at is None:
+                    other.begin({})
+                else:
+                    other.state = LegState.WAITING
+
+    def cancel_trade(self, order: NaiveOrder, leg: NaiveLeg) -> None:
+        """A person ended the trade, and so the order."""
+        leg.state = LegState.CANCELLED
+        order.end(OrderState.CANCELLED)
+
+    def land(self, order: NaiveOrder, leg: NaiveLeg, brought: int) -> None:
+        """It filled, which a fork may take back still. What an entry brought is protected from here on."""
+        leg.state = LegState.FILLED
+        if leg is not order.entry:
+            return
+        order.cancel_wanted = False
+        order.terms = replace(order.terms, expires_at=None)
+        for other in order.legs:
+            if other.state is LegState.DORMANT:
+                other.begin({})
+                other.brought = brought
+
+    def make_final(self, order: NaiveOrder, leg: NaiveLeg) -> None:
+        """Its fill can never be taken back: that of an exit ends the order."""
+        leg.is_final = True
+        if leg is not order.entry:
+            order.end(OrderState.FILLED)
+
+    # ---- looking at the market
     def expire(self, now: datetime) -> None:
         """End what is over and has no trade."""
-        for order in self._open():
-            if order.expires_at is not None and order.expires_at <= now and not order.has_fired:
+        for order in self.open():
+            ends = order.terms.expires_at
+            if ends is not None and ends <= now and not any(leg.state in LIVE for leg in order.legs):
                 order.end(OrderState.EXPIRED)
 
     def is_asked(self, now: datetime) -> bool:
         """Whether a look at this time needs any price."""
-        return bool(self._watched() or self._waking(now))
+        return bool(self._watched() or self._waking(now) or self._again(now))
 
-    def look(self, values: Mapping[Mint, Decimal], number: int, now: datetime) -> list[Fired]:
-        """What fires at these prices, all of one print; a token that is not there has none."""
+    def look(self, values: Values, number: int, now: datetime) -> Looked:
+        """What fires at these values, all of one print; a subject that is not there has none."""
         self.expire(now)
-        waking = self._waking(now)
+        waking, again = self._waking(now), self._again(now)
+        news: dict[Subject, bool] = {}
         fired: list[tuple[NaiveOrder, NaiveLeg]] = []
-        for mint in self._watched() & values.keys():
-            fired += self._tick(mint, Seen(values[mint], number, now))
-        for mint, leg in waking:
-            if mint in values or leg.level is not None or leg.activation is not None:
-                leg.begin(values.get(mint))
+        for subject in sorted(self._watched() & values.keys()):
+            fired += self._tick(subject, Seen(values[subject], number, now), news)
+        must, may = [*fired], list[tuple[NaiveOrder, NaiveLeg]]()
+        for order, leg in self.taking_turns():
+            assert isinstance(leg.waits, Several)
+            leg.waits.looked(values, news)
+            if leg.waits.must_fire(leg.confirmations):
+                must.append((order, leg))
+            elif leg.waits.may_fire(values, leg.confirmations):
+                may.append((order, leg))
+        for leg in waking:
+            if leg.needs_values and any(subject not in values for subject in leg.waits.subjects):
+                leg.active_from = now + TRIED_AGAIN_AFTER
             else:
-                leg.active_from = now + WOKEN_AGAIN_AFTER
+                leg.begin(values)
         for order, leg in fired:
-            for other in order.legs:
-                other.state = LegState.FIRED if other is leg else LegState.SUSPENDED
-        return sorted((order.id, leg.name) for order, leg in fired)
+            if leg.state is LegState.ARMED:
+                order.fire(leg)
+        for order, leg in again:
+            if leg.state is LegState.WAITING and self._fires_again(order, leg, values, now):
+                must.append((order, leg))
+        return Looked(*(tuple(dict.fromkeys((order.id, leg.name) for order, leg in found)) for found in (must, may)))
 
-    def _tick(self, mint: Mint, new: Seen) -> Iterator[tuple[NaiveOrder, NaiveLeg]]:
-        last = self.seen.get(mint)
+    def decide(self, fired: Mapping[Fired, IntentId]) -> None:
+        """These trades were decided by the last look."""
+        for order in self.open():
+            for leg in order.legs:
+                trade = fired.get((order.id, leg.name))
+                if trade is None:
+                    continue
+                if leg.state is LegState.ARMED:
+                    order.fire(leg)
+                leg.trade, leg.is_final = trade, False
+
+    def _fires_again(self, order: NaiveOrder, leg: NaiveLeg, values: Values, now: datetime) -> bool:
+        """A stop gets out whatever the price is; everything else waited for a price, and trades at that or waits."""
+        if not leg.gets_out and not isinstance(leg.waits, AtOnce):
+            if any(subject not in values for subject in leg.waits.subjects):
+                leg.refire_at = now + TRIED_AGAIN_AFTER
+                return False
+            if not leg.waits.holds(values):
+                leg.begin_anew(values)
+                return False
+        order.fire(leg)
+        return True
+
+    def _tick(self, subject: Subject, new: Seen, news: dict[Subject, bool]) -> Iterator[tuple[NaiveOrder, NaiveLeg]]:
+        last = self.seen.get(subject)
         if last is not None and new.number <= last.number:
             return
-        self.seen[mint] = new
+        self.seen[subject] = new
         before = last.value if last is not None and new.at - last.at <= STANDSTILL else None
-        for order in self._open():
+        news[subject] = before is not None
+        for order in self.open():
             for leg in order.legs:
-                if order.mint == mint and leg.state in WATCHED and leg.see(new.value, before):
+                if leg.state in WATCHED and leg.see(subject, new.value, before):
                     yield order, leg
 
-    def _open(self) -> list[NaiveOrder]:
+    def open(self) -> list[NaiveOrder]:
+        """Those that have not ended."""
         return [order for order in self.orders if order.state is OrderState.OPEN]
 
-    def _watched(self) -> set[Mint]:
-        return {order.mint for order in self._open() if any(leg.state in WATCHED for leg in order.legs)}
+    def _watched(self) -> set[Subject]:
+        legs = [leg for order in self.open() for leg in order.legs if leg.state in WATCHED]
+        return {subject for leg in legs for subject in leg.waits.subjects if subject not in leg.unasked}
 
-    def _waking(self, now: datetime) -> list[tuple[Mint, NaiveLeg]]:
+    def taking_turns(self) -> list[tuple[NaiveOrder, NaiveLeg]]:
+        """Those that wait for all of several."""
         return [
-            (order.mint, leg)
-            for order in self._open()
+            (order, leg)
+            for order in self.open()
+            for leg in order.legs
+            if leg.state is LegState.ARMED and isinstance(leg.waits, Several) and leg.waits.takes_its_turns
+        ]
+
+    def _waking(self, now: datetime) -> list[NaiveLeg]:
+        return [
+            leg
+            for order in self.open()
             for leg in order.legs
             if leg.state is LegState.DORMANT and leg.active_from is not None and leg.active_from <= now
         ]
 
-
-def _rules(terms: OrderTerms) -> list[tuple[LegName, bool, dict[str, Any]]]:
-    """Name, whether it is a stop, and what it waits for."""
-    if terms.kind is OrderKind.OCO:
-        return [
-            (LegName.STOP, True, {"level": terms.stop_loss}),
-            (LegName.TAKE, False, {"level": terms.take_profit}),
+    def _again(self, now: datetime) -> list[tuple[NaiveOrder, NaiveLeg]]:
+        """Longest due first."""
+        due = [
+            (leg.refire_at, order.id, leg.name, order, leg)
+            for order in self.open()
+            for leg in order.legs
+            if leg.state is LegState.WAITING and leg.refire_at is not None and leg.refire_at <= now
         ]
-    if terms.kind is OrderKind.TRAILING_STOP:
-        rule = {"bps": terms.trail_bps, "amount": terms.trail_amount, "activation": terms.activation}
-        return [(LegName.MAIN, True, rule)]
-    return [(LegName.MAIN, terms.kind is OrderKind.STOP_LOSS, {"level": terms.trigger})]
+        return [(order, leg) for *_, order, leg in sorted(due, key=lambda one: one[:3])]
 
 
-def _changed(leg: NaiveLeg, given: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Its terms with these changes."""
-    level_of = {LegName.MAIN: "trigger", LegName.STOP: "stop_loss", LegName.TAKE: "take_profit"}
-    bps, amount = leg.bps, leg.amount
+def can_be_placed(terms: OrderTerms, values: Values) -> bool:
+    """Whether everything that it watches has a value, and its prices do not contradict each other."""
+    subjects = {one.subject for one in terms.conditions} or {Subject(terms.base_mint)}
+    if not subjects <= values.keys() or (terms.needs_all and not can_all_hold(terms.conditions)):
+        return False
+    if terms.kind is OrderKind.BRACKET:
+        prices = [terms.stop_loss, terms.entry, terms.take_profit]
+    elif terms.kind is OrderKind.OCO:
+        prices = [terms.stop_loss, terms.take_profit]
+    else:
+        return True
+    given = [price for price in prices if price is not None]
+    rising = terms.kind is OrderKind.BRACKET or terms.side is Side.SELL
+    return all(low < high if rising else low > high for low, high in itertools.pairwise(given))
+
+
+def changed_terms(terms: OrderTerms, given: Mapping[str, Any]) -> OrderTerms:
+    """Terms with these changes: naming one kind of trail takes the place of the other."""
+    changes = dict(given)
     if "trail_bps" in given:
-        bps, amount = given["trail_bps"], None
+        changes["trail_amount"] = None
     if "trail_amount" in given:
-        bps, amount = None, given["trail_amount"]
-    return (
-        given.get(level_of[leg.name], leg.level),
-        bps,
-        amount,
-        given.get("activation", leg.activation),
-        given.get("confirmations", leg.confirmations),
-    )
+        changes["trail_bps"] = None
+    return replace(terms, **changes)

@@ -1,0 +1,81 @@
+"""Orders that Hypothesis draws: every kind, at prices around 100 that a walk of the market reaches."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sniperforge.domain.order import Amount, AmountKind, Crossing, OrderKind
+from sniperforge.domain.trigger import Direction, Subject
+from sniperforge.trading.order_terms import Side
+from tests.fakes.naive_legs import RATIO
+from tests.fakes.order_terms import JUP, SOL
+
+GIVEN_BY = {
+    Side.SELL: Amount(AmountKind.BASE, 1_000),
+    Side.BUY: Amount(AmountKind.QUOTE, 1_000),
+}
+"""So little of what the wallet holds that no order is short of it."""
+
+_KINDS = (
+    OrderKind.STOP_LOSS,
+    OrderKind.TAKE_PROFIT,
+    OrderKind.TRAILING_STOP,
+    OrderKind.TRAILING_STOP,
+    OrderKind.OCO,
+    OrderKind.CONDITIONAL,
+    OrderKind.CONDITIONAL,
+)
+
+prices = st.one_of(
+    st.integers(88, 112).map(Decimal),
+    st.integers(88, 112).map(Decimal),
+    st.sampled_from([Decimal("99.999999999999999"), Decimal("100.00000000000001"), Decimal("90.000000000000001")]),
+)
+ratios = st.sampled_from(("0.9", "0.97", "1", "1", "1.03", "1.1")).map(Decimal)
+missing_or_price = st.one_of(prices, prices, prices, st.none())
+trails = st.one_of(
+    st.sampled_from((1, 200, 500, 500, 1_000, 3_333)).map(lambda bps: {"trail_bps": bps}),
+    st.sampled_from(("0.1", "3", "5", "10")).map(lambda amount: {"trail_amount": Decimal(amount)}),
+)
+counts = st.sampled_from((1, 2, 2, 3))
+minutes = st.sampled_from((None, None, None, None, 1, 4, 12))
+numbers = st.integers(0, 20)
+
+
+@st.composite
+def crossings(draw: st.DrawFn) -> Crossing:
+    """Of a price, or of the ratio of two."""
+    subject = draw(st.sampled_from((Subject(SOL), Subject(JUP), RATIO)))
+    level = draw(ratios if subject == RATIO else prices)
+    return Crossing(subject=subject, direction=draw(st.sampled_from(Direction)), level=level)
+
+
+conditions = st.lists(crossings(), min_size=1, max_size=3).map(tuple)
+
+
+@st.composite
+def wanted(draw: st.DrawFn) -> dict[str, Any]:
+    """Terms of an order, its times in minutes from now."""
+    kind, side = draw(st.sampled_from(_KINDS)), draw(st.sampled_from(Side))
+    given: dict[str, Any] = {
+        "kind": kind,
+        "side": side,
+        "amount": GIVEN_BY[side],
+        "base_mint": draw(st.sampled_from((SOL, SOL, JUP))),
+        "confirmations": draw(counts),
+        "expires_at": draw(minutes),
+        "active_from": draw(minutes),
+    }
+    if given["expires_at"] is not None and given["active_from"] is not None:
+        given["expires_at"] += given["active_from"]
+    if kind is OrderKind.OCO:
+        low, high = sorted(draw(st.lists(prices, min_size=2, max_size=2, unique=True)), reverse=side is Side.BUY)
+        return given | {"stop_loss": low, "take_profit": high}
+    if kind is OrderKind.CONDITIONAL:
+        return given | {"conditions": draw(conditions), "needs_all": draw(st.booleans())}
+    if kind is OrderKind.TRAILING_STOP:
+        return given | {"trail_bps": None, "activation": draw(st.one_of(st.none(), prices))} | draw(trails)
+    return given | {"trigger": draw(prices)}
