@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Literal
 
 from sniperforge.domain.money import Mint
@@ -28,6 +28,8 @@ MIN_PRICE = Decimal(1).scaleb(MIN_EXPONENT)
 MAX_PRICE = Decimal(1).scaleb(MAX_EXPONENT)
 _UNIT: int = 10 ** (SIGNIFICANT_DIGITS - 1)
 _SPAN = 9 * _UNIT
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX)
+"""Moves the point of any number without rounding it."""
 
 Rounding = Literal["ROUND_FLOOR", "ROUND_CEILING", "ROUND_HALF_EVEN"]
 
@@ -41,15 +43,16 @@ def price_key(value: Decimal) -> int:
     """
     if type(value) is not Decimal or not value.is_finite() or not MIN_PRICE <= value <= MAX_PRICE:
         raise InvalidInputError(f"{value!r} is not a price between {MIN_PRICE} and {MAX_PRICE}", subject="price")
-    digits = "".join(map(str, value.as_tuple().digits)).strip("0")
-    if len(digits) > SIGNIFICANT_DIGITS:
+    exponent = value.adjusted()
+    scaled = _EXACT.scaleb(value, SIGNIFICANT_DIGITS - 1 - exponent)
+    mantissa = int(scaled)
+    if mantissa != scaled:
         raise InvalidInputError(
             f"{value} has more than {SIGNIFICANT_DIGITS} significant digits",
             subject="price",
             fix="Round it first, saying which way",
         )
-    mantissa = int(digits.ljust(SIGNIFICANT_DIGITS, "0"))
-    return (value.adjusted() - MIN_EXPONENT) * _SPAN + (mantissa - _UNIT)
+    return (exponent - MIN_EXPONENT) * _SPAN + (mantissa - _UNIT)
 
 
 def price_from_key(key: int) -> Decimal:
@@ -61,8 +64,8 @@ def price_from_key(key: int) -> Decimal:
     exponent, offset = divmod(key, _SPAN)
     if not 0 <= exponent <= MAX_EXPONENT - MIN_EXPONENT:
         raise InvalidInputError(f"{key} is not the key of a price", subject="price key")
-    digits = tuple(map(int, str(_UNIT + offset).rstrip("0")))
-    return Decimal((0, digits, exponent + MIN_EXPONENT - len(digits) + 1))
+    scaled = Decimal(_UNIT + offset)
+    return _EXACT.scaleb(scaled, exponent + MIN_EXPONENT - SIGNIFICANT_DIGITS + 1).normalize(_EXACT)
 
 
 def rounded_price(value: Decimal, rounding: Rounding = ROUND_HALF_EVEN) -> Decimal:

@@ -44,7 +44,7 @@ class Prepared:
             (name, binds[name].type.dialect_impl(dialect).bind_processor(dialect))
             for name in compiled.positiontup or binds
         ]
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        self._constants = {name: bind.value for bind, name in compiled.bind_names.items() if not bind.required}
         selected = statement.selected_columns if isinstance(statement, Select) else ()
         readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in selected]
         self._readers = [(place, read) for place, read in enumerate(readers) if read is not None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, select, text, union_all
 
 from sniperforge.domain.ids import OrderId, TriggerId
-from sniperforge.domain.prices import MAX_PRICE, MIN_PRICE, price_key
+from sniperforge.domain.prices import MAX_PRICE, MIN_PRICE
 from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState, in_a_row
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.triggers import TickResult, TriggerView, WatchedSubject, kind_of_problem
@@ -20,9 +20,10 @@ from sniperforge.storage import tables
 from sniperforge.storage.repositories.base import Transaction
 from sniperforge.storage.repositories.triggers_compaction import MOST_GROUPS, Compaction
 from sniperforge.storage.repositories.triggers_rows import (
+    MovingRow,
+    MovingTable,
     SubjectRow,
     SubjectTable,
-    TriggerRow,
     TriggerTable,
     new_row,
     place_of,
@@ -45,6 +46,7 @@ class SqlTriggers:
         self._transaction = transaction
         self._subjects = SubjectTable(transaction)
         self._triggers = TriggerTable(transaction)
+        self._moving = MovingTable(transaction)
         self._trailing = Trailing(transaction, few)
         self._compaction = Compaction(transaction, most_groups)
 
@@ -91,36 +93,36 @@ class SqlTriggers:
     def hold(self, triggers: Sequence[TriggerId]) -> int:
         """ARMED, CROSSED or FIRED -> HELD. A fired trail has left its group and joins one again."""
         held, rows = self._held(triggers)
-        changed: list[TriggerRow] = []
+        changed: list[MovingRow] = []
         for name, subject in held.items():
             groups = self._trailing.of(name)
             moving = [row for row in rows if row.subject == name and row.state in _CAN_BE_HELD]
             again = sum(row.state is TriggerState.FIRED for row in moving)
             self._subjects.write(replace(subject, watched=subject.watched + again))
             for row in moving:
-                group_id = row.group_id
-                if row.peak is not None and group_id is None:
-                    group_id = self._trailing.joined(groups, name, row.direction, row.peak)
-                state = TriggerState.HELD
-                changed.append(replace(row, state=state, counted=0, group_id=group_id, fired_at=None, fired_value=None))
-        self._triggers.write(changed)
+                row.state, row.counted = TriggerState.HELD, 0
+                if row.peak is not None and row.group_id is None:
+                    row.group_id = self._trailing.joined(groups, name, row.direction, row.peak)
+            changed += moving
+        self._moving.write(changed)
         return len(changed)
 
     def arm(self, triggers: Sequence[TriggerId]) -> int:
         """HELD -> ARMED, with a reach of its own: the nearest level of its group did not count it while it was held."""
         held, rows = self._held(triggers)
         floors = {group.id: group.floor for name in held for group in self._trailing.of(name)}
-        changed = [
-            replace(_whole(row, floors), state=TriggerState.ARMED) for row in rows if row.state is TriggerState.HELD
-        ]
-        self._triggers.write(changed)
+        changed = [row for row in rows if row.state is TriggerState.HELD]
+        for row in changed:
+            _rise(row, floors)
+            row.state = TriggerState.ARMED
+        self._moving.write(changed)
         return len(changed)
 
-    def _held(self, triggers: Sequence[TriggerId]) -> tuple[dict[Subject, SubjectRow], tuple[TriggerRow, ...]]:
+    def _held(self, triggers: Sequence[TriggerId]) -> tuple[dict[Subject, SubjectRow], tuple[MovingRow, ...]]:
         """These triggers, with their subjects held; that nobody adds or removes them meanwhile is up to who calls."""
         self._transaction.must_write()
-        held = self._subjects.hold_all({row.subject for row in self._triggers.these(triggers)})
-        return held, self._triggers.these(triggers)
+        held = self._subjects.hold_all({row.subject for row in self._moving.these(triggers)})
+        return held, self._moving.these(triggers)
 
     def watched(self) -> tuple[WatchedSubject, ...]:
         """Every subject with a trigger that is not FIRED, by name."""
@@ -130,7 +132,7 @@ class SqlTriggers:
         """Apply one value: trails follow it, then what it reaches is counted, then what it does not reach any more."""
         self._transaction.must_write()
         try:
-            price_key(value)
+            places = {direction: place_of(direction, value) for direction in Direction}
         except InvalidInputError as error:
             self._transaction.fail(error)
         known = self._subjects.hold(subject)
@@ -143,21 +145,38 @@ class SqlTriggers:
         before = known.value if in_a_row(known.seen_at, at) else None
         groups = self._trailing.follow(self._trailing.of(subject), value, before)
         opened, within = self._trailing.reached(groups, value)
-        places = {direction: place_of(direction, value) for direction in Direction}
-        found = self._triggers.ask(_FOUND, subject=subject, up=places[Direction.UP], down=places[Direction.DOWN])
-        floors = {group.id: group.floor for group in groups}
-        after = [
-            _counted(_whole(row, floors), places[row.direction], value, at, follows=before is not None)
-            for row in {row.id: row for row in (*found, *within)}.values()
-        ]
-        self._triggers.write(after)
+        found = self._moving.ask(_FOUND, subject=subject, up=places[Direction.UP], down=places[Direction.DOWN])
+        may_fire = {row.id: row for row in (*found, *within)}
+        fired = self._counted(may_fire.values(), groups, places, follows=before is not None)
+        self._moving.fire(fired, value, at)
         self._trailing.renewed(opened)
-        fired = sum(row.state is TriggerState.FIRED for row in after)
         now = SubjectRow(
-            name=subject, watched=known.watched - fired, value=value, print_number=print_number, seen_at=at
+            name=subject, watched=known.watched - len(fired), value=value, print_number=print_number, seen_at=at
         )
         self._subjects.write(now)
-        return TickResult(is_news=True, fired=fired)
+        return TickResult(is_news=True, fired=len(fired))
+
+    def _counted(
+        self,
+        rows: Iterable[MovingRow],
+        groups: Collection[Group],
+        places: Mapping[Direction, int],
+        *,
+        follows: bool,
+    ) -> list[MovingRow]:
+        """Count a value for the triggers that may fire; returns those that do."""
+        floors = {group.id: group.floor for group in groups}
+        fired: list[MovingRow] = []
+        others: list[MovingRow] = []
+        for row in rows:
+            _rise(row, floors)
+            if row.reach is None or places[row.direction] > row.reach:
+                row.state, row.counted = TriggerState.ARMED, 0
+            else:
+                row.state, row.counted = TriggerState.CROSSED, row.counted + 1 if follows else 1
+            (fired if row.counted >= row.confirmations else others).append(row)
+        self._moving.write(others)
+        return fired
 
     def missed(self, subject: Subject, problem: str, *, at: datetime) -> bool:
         """Note that a subject has no value now, once for each kind of problem."""
@@ -178,19 +197,10 @@ class SqlTriggers:
         return self._compaction.run(limit)
 
 
-def _whole(row: TriggerRow, floors: dict[int, int | None]) -> TriggerRow:
-    """The row with what the floor of its group says made its own."""
-    return row if row.group_id is None else row.risen(floors[row.group_id])
-
-
-def _counted(row: TriggerRow, place: int, value: Decimal, at: datetime, *, follows: bool) -> TriggerRow:
-    """A trigger that may fire, after a value."""
-    if row.reach is None or place > row.reach:
-        return replace(row, state=TriggerState.ARMED, counted=0)
-    counted = row.counted + 1 if follows else 1
-    if counted < row.confirmations:
-        return replace(row, state=TriggerState.CROSSED, counted=counted)
-    return replace(row, state=TriggerState.FIRED, counted=counted, group_id=None, fired_at=at, fired_value=value)
+def _rise(row: MovingRow, floors: Mapping[int, int | None]) -> None:
+    """Make what the floor of its group says its own."""
+    if row.group_id is not None:
+        row.rise(floors[row.group_id])
 
 
 _column = tables.triggers.c
@@ -203,14 +213,14 @@ would read the whole table for what it takes for a quarter of it; a range with t
 
 def _reached(direction: Direction) -> Select[Any]:
     within = _column.reach.between(bindparam(direction.value), _FARTHEST[direction])
-    return TriggerTable.query.where(_of_subject, _armed, _column.direction == direction, within)
+    return MovingTable.query.where(_of_subject, _armed, _column.direction == direction, within)
 
 
 _FOUND = select(
     union_all(
         _reached(Direction.UP),
         _reached(Direction.DOWN),
-        TriggerTable.query.where(_of_subject, text(tables.CROSSED)),
+        MovingTable.query.where(_of_subject, text(tables.CROSSED)),
     ).subquery()
 )
 """What a value reaches by its own reach, and what was crossed before."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +10,7 @@ from sqlalchemy import Select, bindparam, delete, exists, func, or_, select
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.storage import tables
 from sniperforge.storage.repositories.base import Transaction
-from sniperforge.storage.repositories.triggers_rows import SubjectTable, TriggerRow, TriggerTable
+from sniperforge.storage.repositories.triggers_rows import MovingRow, MovingTable, SubjectTable
 from sniperforge.storage.repositories.triggers_trailing import Group, Trailing
 
 MOST_GROUPS = 4
@@ -30,7 +29,7 @@ class Compaction:
         self._transaction = transaction
         self._most_groups = most_groups
         self._subjects = SubjectTable(transaction)
-        self._triggers = TriggerTable(transaction)
+        self._triggers = MovingTable(transaction)
         self._trailing = Trailing(transaction)
 
     def run(self, limit: int) -> int:
@@ -69,7 +68,10 @@ class Compaction:
             smallest = min(range(len(groups) - 1), key=lambda number: sizes[groups[number].id])
             source, target = groups[smallest], groups[smallest + 1]
             rows = self._members(source, limit - done)
-            self._triggers.write([replace(row.risen(source.floor), group_id=target.id) for row in rows])
+            for row in rows:
+                row.rise(source.floor)
+                row.group_id = target.id
+            self._triggers.write(rows)
             done += len(rows)
             sizes[source.id] -= len(rows)
             sizes[target.id] += len(rows)
@@ -78,7 +80,7 @@ class Compaction:
                 groups.remove(source)
         return done
 
-    def _members(self, group: Group, limit: int) -> tuple[TriggerRow, ...]:
+    def _members(self, group: Group, limit: int) -> tuple[MovingRow, ...]:
         return self._triggers.ask(_members(limit), group_id=group.id)
 
     def _size(self, group: Group) -> int:
@@ -96,4 +98,4 @@ _SIZE = select(func.count()).select_from(tables.triggers).where(_of_group)
 @cache
 def _members(limit: int) -> Select[Any]:
     """In the order of an index, so that a limit keeps to it."""
-    return TriggerTable.query.where(_of_group).order_by(tables.triggers.c.peak).limit(limit)
+    return MovingTable.query.where(_of_group).order_by(tables.triggers.c.peak).limit(limit)

@@ -8,20 +8,22 @@ from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, bindparam, text, update
+from sqlalchemy import Select, Update, bindparam, text, update, values
+from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sniperforge.domain.ids import TriggerId
 from sniperforge.domain.prices import price_from_key, price_key
-from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState
+from sniperforge.domain.trigger import Direction, Subject, Trigger, TriggerState, trail_level
 from sniperforge.ports.triggers import TriggerView, WatchedSubject
 from sniperforge.storage import tables
 from sniperforge.storage.prepared import one_of, values_of
 from sniperforge.storage.repositories.base import Rows
 
-_IN_ONE_QUESTION = 500
+_IN_ONE_STATEMENT = 500
+_T = TypeVar("_T")
 
 
 def place_of(direction: Direction, price: Decimal) -> int:
@@ -126,23 +128,46 @@ def _reach(trigger: Trigger, peak: int | None) -> int | None:
     return None if level is None else place_of(trigger.direction, level)
 
 
+@dataclass(slots=True)
+class MovingRow:
+    """What may change of a trigger, and what that depends on; a value that fires many reads no more of them.
+
+    Attributes:
+        group_id: As `TriggerRow`.
+        peak: The same.
+        reach: The same.
+    """
+
+    id: TriggerId
+    subject: Subject
+    direction: Direction
+    confirmations: int
+    trail_bps: int | None
+    trail_amount: Decimal | None
+    state: TriggerState
+    counted: int
+    group_id: int | None
+    peak: int | None
+    reach: int | None
+
+    def rise(self, floor: int | None) -> None:
+        """Make the floor of its group its own, as `TriggerRow.risen` does."""
+        if self.peak is None or floor is None or floor <= self.peak:
+            return
+        best = price_at(self.direction, floor)
+        level = trail_level(self.direction, best, bps=self.trail_bps, amount=self.trail_amount)
+        self.peak, self.reach = floor, None if level is None else place_of(self.direction, level)
+
+
 class TriggerTable(Rows[TriggerRow]):
-    """Triggers by their ids."""
+    """Whole triggers."""
 
     table = tables.triggers
     record = TriggerRow
-    _same = update(table).where(table.c.id == bindparam("of"))
-    _moving = ("state", "counted", "group_id", "peak", "reach", "fired_at", "fired_value")
 
     def one(self, trigger: TriggerId) -> TriggerRow | None:
         """The row, or None."""
         return self._one(id=trigger)
-
-    def these(self, triggers: Collection[TriggerId]) -> tuple[TriggerRow, ...]:
-        """Those of these that are there; asked in chunks, because a statement holds only so many values."""
-        names = sorted(set(triggers))
-        chunks = (names[start : start + _IN_ONE_QUESTION] for start in range(0, len(names), _IN_ONE_QUESTION))
-        return tuple(row for chunk in chunks for row in self._asked(_these(len(chunk)), values_of("id", chunk)))
 
     def ask(self, query: Select[Any], **values: Any) -> tuple[TriggerRow, ...]:
         """What one of the statements of its users finds."""
@@ -152,11 +177,34 @@ class TriggerTable(Rows[TriggerRow]):
         """Write new rows."""
         self._insert(rows)
 
-    def write(self, rows: Sequence[TriggerRow]) -> None:
-        """Write what may change of these rows."""
+
+class MovingTable(Rows[MovingRow]):
+    """What may change of triggers."""
+
+    table = tables.triggers
+    record = MovingRow
+    _moving = ("state", "counted", "group_id", "peak", "reach")
+    _waits = update(table).where(table.c.id == bindparam("of")).values(fired_at=None, fired_value=None)
+
+    def these(self, triggers: Collection[TriggerId]) -> tuple[MovingRow, ...]:
+        """Those of these that are there."""
+        chunks = _chunks(sorted(set(triggers)))
+        return tuple(row for names in chunks for row in self._asked(_these(len(names)), values_of("id", names)))
+
+    def ask(self, query: Select[Any], **values: Any) -> tuple[MovingRow, ...]:
+        """What one of the statements of its users finds."""
+        return self._asked(query, values)
+
+    def write(self, rows: Sequence[MovingRow]) -> None:
+        """Write what may change of rows that are not FIRED."""
         if rows:
             values = [{"of": row.id, **{name: getattr(row, name) for name in self._moving}} for row in rows]
-            self._transaction.write(self._same, values)
+            self._transaction.write(self._waits, values)
+
+    def fire(self, rows: Sequence[MovingRow], value: Decimal, at: datetime) -> None:
+        """These have fired, at the levels that they have now: one statement, since one value may fire many."""
+        for some in _chunks(rows):
+            self._transaction.write(_fire(len(some)), [{"value": value, "at": at, **_values_of_fire(some)}])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,9 +261,43 @@ class SubjectTable(Rows[SubjectRow]):
         self._transaction.write(self._same, [{"of": values.pop("name"), **values}])
 
 
+def _chunks(things: Sequence[_T]) -> list[Sequence[_T]]:
+    """A statement holds only so many values."""
+    return [things[start : start + _IN_ONE_STATEMENT] for start in range(0, len(things), _IN_ONE_STATEMENT)]
+
+
 @cache
 def _these(triggers: int) -> Select[Any]:
-    return TriggerTable.query.where(one_of(tables.triggers.c.id, "id", triggers))
+    return MovingTable.query.where(one_of(tables.triggers.c.id, "id", triggers))
+
+
+@cache
+def _fire(rows: int) -> Update:
+    """So many triggers, each at a level of its own."""
+    column = tables.triggers.c
+    own = (column.id, column.peak, column.reach)
+    places = [tuple(bindparam(f"{one.name}_{place}", type_=one.type) for one in own) for place in range(rows)]
+    fired = values(*(sql_column(one.name, one.type) for one in own), name="fired").data(places).cte("fired")
+    return (
+        update(tables.triggers)
+        .where(column.id == fired.c.id)
+        .values(
+            state=TriggerState.FIRED,
+            counted=column.confirmations,
+            group_id=None,
+            peak=fired.c.peak,
+            reach=fired.c.reach,
+            fired_at=bindparam("at", type_=column.fired_at.type),
+            fired_value=bindparam("value", type_=column.fired_value.type),
+        )
+    )
+
+
+def _values_of_fire(rows: Sequence[MovingRow]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for place, row in enumerate(rows):
+        given |= {f"id_{place}": row.id, f"peak_{place}": row.peak, f"reach_{place}": row.reach}
+    return given
 
 
 _WATCHED = SubjectTable.query.where(text("watched > 0")).order_by(tables.trigger_subjects.c.name)

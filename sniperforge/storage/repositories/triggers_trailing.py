@@ -26,10 +26,11 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, insert, select, text, union_all, update
 
+from sniperforge.domain.prices import MIN_PRICE
 from sniperforge.domain.trigger import Direction, Subject, steady, trail_level, widest_crossed
 from sniperforge.storage import tables
 from sniperforge.storage.repositories.base import Rows, Transaction
-from sniperforge.storage.repositories.triggers_rows import TriggerRow, TriggerTable, place_of, price_at
+from sniperforge.storage.repositories.triggers_rows import MovingRow, MovingTable, place_of, price_at
 
 FEW = 16
 """Peaks that a tick rather moves one by one than gives them a floor."""
@@ -71,7 +72,7 @@ class Trailing(Rows[Group]):
 
     def __init__(self, transaction: Transaction, few: int = FEW) -> None:
         super().__init__(transaction)
-        self._triggers = TriggerTable(transaction)
+        self._triggers = MovingTable(transaction)
         self._few = few
 
     def of(self, subject: Subject) -> list[Group]:
@@ -116,16 +117,18 @@ class Trailing(Rows[Group]):
         worse = self._triggers.ask(_worse(self._few + 1), group_id=pool.id, place=place)
         if len(worse) > self._few:
             return [pool]
-        if overtaken:
-            self._triggers.write([replace(row, group_id=overtaken[0].id) for row in worse])
-        else:
-            self._triggers.write([row.risen(place) for row in worse])
+        for row in worse:
+            if overtaken:
+                row.group_id = overtaken[0].id
+            else:
+                row.rise(place)
+        self._triggers.write(worse)
         return []
 
-    def reached(self, groups: Collection[Group], value: Decimal) -> tuple[list[Group], list[TriggerRow]]:
+    def reached(self, groups: Collection[Group], value: Decimal) -> tuple[list[Group], list[MovingRow]]:
         """Groups whose nearest level a value reaches, and the armed members that it reaches from their floors."""
         opened: list[Group] = []
-        rows: list[TriggerRow] = []
+        rows: list[MovingRow] = []
         for group in groups:
             if group.floor is None or group.nearest is None or group.nearest < place_of(group.direction, value):
                 continue
@@ -164,8 +167,8 @@ _of_group = _column.group_id == bindparam("group_id")
 _BY_BPS, _BY_AMOUNT = text(tables.ARMED_BPS), text(tables.ARMED_AMOUNT)
 _WITHIN = select(
     union_all(
-        TriggerTable.query.where(_of_group, _BY_BPS, _column.trail_bps <= bindparam("bps")),
-        TriggerTable.query.where(_of_group, _BY_AMOUNT, _column.trail_amount <= bindparam("amount")),
+        MovingTable.query.where(_of_group, _BY_BPS, _column.trail_bps.between(0, bindparam("bps"))),
+        MovingTable.query.where(_of_group, _BY_AMOUNT, _column.trail_amount.between(MIN_PRICE, bindparam("amount"))),
     ).subquery()
 )
 _group = tables.trigger_groups.c
@@ -180,4 +183,4 @@ _NARROWEST = select(
 @cache
 def _worse(limit: int) -> Select[Any]:
     """Members whose own peak is worse than a value; worst first, so that a limit keeps to the index."""
-    return TriggerTable.query.where(_of_group, _column.peak < bindparam("place")).order_by(_column.peak).limit(limit)
+    return MovingTable.query.where(_of_group, _column.peak < bindparam("place")).order_by(_column.peak).limit(limit)
