@@ -149,7 +149,7 @@ def test_one_condition_that_is_still_so_is_enough_to_fire_again(world: OrderWorl
 
 
 def test_a_leg_that_is_due_fires_again_once_whoever_looks(world: OrderWorld) -> None:
-    world.stop()
+    world.stop(amount=Amount(AmountKind.BASE, 100_000_000))
     (intent,) = world.price("0.4")
     fails(world, intent)
     due = world.legs()[LegName.MAIN]
