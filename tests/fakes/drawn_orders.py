@@ -25,6 +25,8 @@ _KINDS = (
     OrderKind.TRAILING_STOP,
     OrderKind.TRAILING_STOP,
     OrderKind.OCO,
+    OrderKind.BRACKET,
+    OrderKind.BRACKET,
     OrderKind.CONDITIONAL,
     OrderKind.CONDITIONAL,
 )
@@ -35,7 +37,10 @@ prices = st.one_of(
     st.sampled_from([Decimal("99.999999999999999"), Decimal("100.00000000000001"), Decimal("90.000000000000001")]),
 )
 ratios = st.sampled_from(("0.9", "0.97", "1", "1", "1.03", "1.1")).map(Decimal)
-missing_or_price = st.one_of(prices, prices, prices, st.none())
+_missing_or_price = st.one_of(prices, prices, prices, st.none())
+pairs = st.tuples(_missing_or_price, _missing_or_price)
+"""Of SOL and JUP; None where there is no price."""
+
 trails = st.one_of(
     st.sampled_from((1, 200, 500, 500, 1_000, 3_333)).map(lambda bps: {"trail_bps": bps}),
     st.sampled_from(("0.1", "3", "5", "10")).map(lambda amount: {"trail_amount": Decimal(amount)}),
@@ -71,6 +76,11 @@ def wanted(draw: st.DrawFn) -> dict[str, Any]:
     }
     if given["expires_at"] is not None and given["active_from"] is not None:
         given["expires_at"] += given["active_from"]
+    if kind is OrderKind.BRACKET:
+        given |= {"side": Side.BUY, "amount": GIVEN_BY[Side.BUY]}
+        low, entry, high = sorted(draw(st.lists(prices, min_size=3, max_size=3, unique=True)))
+        at_once = draw(st.sampled_from((True, False, False)))
+        return given | {"stop_loss": low, "entry": None if at_once else entry, "take_profit": high}
     if kind is OrderKind.OCO:
         low, high = sorted(draw(st.lists(prices, min_size=2, max_size=2, unique=True)), reverse=side is Side.BUY)
         return given | {"stop_loss": low, "take_profit": high}

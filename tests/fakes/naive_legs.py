@@ -9,13 +9,16 @@ from decimal import Decimal
 from fractions import Fraction
 
 from sniperforge.domain.ids import IntentId
-from sniperforge.domain.order import Crossing, LegName, LegState, OrderKind
+from sniperforge.domain.order import Amount, AmountKind, Crossing, LegName, LegState, OrderKind
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.trading.order_terms import OrderTerms, Side
 from tests.fakes.order_terms import JUP, SOL
 
 RATIO = Subject(f"{SOL}/{JUP}")
 """How many JUP one SOL costs."""
+
+NOTHING_YET = Amount(AmountKind.FILLED, 0)
+"""What an exit of a bracket sells whose entry has not filled."""
 
 Values = Mapping[Subject, Decimal]
 
@@ -209,7 +212,7 @@ class NaiveLeg:
 
     Attributes:
         gets_out: A stop that sells: it fires again whatever the price is.
-        brought: What an exit of a bracket sells.
+        amount: What it trades: an exit of a bracket what its entry brought.
         trade: The last that it decided; `is_final` when its fill can never be taken back.
         unasked: What nobody asks for meanwhile, since it has fired and another value is waited for.
     """
@@ -222,7 +225,7 @@ class NaiveLeg:
     active_from: datetime | None = None
     firings: int = 0
     refire_at: datetime | None = None
-    brought: int | None = None
+    amount: Amount = NOTHING_YET
     trade: IntentId | None = None
     is_final: bool = False
     unasked: frozenset[Subject] = frozenset()

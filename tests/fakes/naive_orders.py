@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sniperforge.domain.ids import IntentId, OrderId
-from sniperforge.domain.order import LegName, LegState, OrderKind, OrderState
+from sniperforge.domain.order import Amount, AmountKind, LegName, LegState, OrderKind, OrderState
 from sniperforge.domain.trigger import Subject
 from sniperforge.trading.order_terms import OrderTerms, Side
 from tests.fakes.naive_legs import AtOnce, NaiveLeg, Several, Values, can_all_hold, legs_by_hand
@@ -111,6 +111,8 @@ class NaiveOrders:
         begins = terms.active_from if terms.active_from is not None and terms.active_from > now else None
         for leg in legs:
             if leg.name is LegName.ENTRY or terms.kind is not OrderKind.BRACKET:
+                assert terms.amount is not None
+                leg.amount = terms.amount
                 leg.active_from = begins
                 if begins is None:
                     leg.begin(values)
@@ -188,7 +190,7 @@ class NaiveOrders:
         for other in order.legs:
             if other.state is LegState.DORMANT:
                 other.begin({})
-                other.brought = brought
+                other.amount = Amount(AmountKind.BASE, brought)
 
     def make_final(self, order: NaiveOrder, leg: NaiveLeg) -> None:
         """Its fill can never be taken back: that of an exit ends the order."""

@@ -1,0 +1,42 @@
+"""Where the market has to be for what an order waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Context, Decimal
+
+from sniperforge.domain.money import Mint
+from sniperforge.domain.trigger import Subject
+from tests.fakes.naive_legs import RATIO, AtOnce, Behind, Level, Several, Waits
+from tests.fakes.order_terms import JUP, SOL
+
+_AS_RATIOS_ARE_TOLD = Context(prec=17)
+
+
+def prices_at(waits: Waits) -> dict[Mint, Decimal | None]:
+    """Prices at which what a leg waits for is so, where there are any."""
+    met = prices_of(waits)
+    sol, jup = met if met is not None else (Decimal(100), Decimal(100))
+    return {SOL: sol, JUP: jup}
+
+
+def prices_of(waits: Waits, among: Sequence[Level] = ()) -> tuple[Decimal, Decimal] | None:
+    """A price of SOL and one of JUP at which this is so, and as few of the others as can be."""
+    if isinstance(waits, Behind):
+        level = waits.activation or Decimal(100)
+        return level, level
+    levels = among or (waits.levels if isinstance(waits, Several) else () if isinstance(waits, AtOnce) else (waits,))
+    told = [Decimal(price) for price in (100, 88, 112)] + [one.level for one in levels if one.subject != RATIO]
+    ratios = [Decimal(1)] + [one.level for one in levels if one.subject == RATIO]
+    tried = [(sol, jup) for sol in told for jup in told]
+    tried += [(sol, _AS_RATIOS_ARE_TOLD.divide(sol, ratio)) for sol in told for ratio in ratios]
+    met = [pair for pair in tried if waits.holds(values_of(*pair))]
+    return min(met, key=lambda pair: sum(one.holds(values_of(*pair)) for one in among), default=None)
+
+
+def values_of(sol: Decimal | None, jup: Decimal | None) -> dict[Subject, Decimal]:
+    """Of everything that has one at these prices."""
+    found = {Subject(mint): price for mint, price in ((SOL, sol), (JUP, jup)) if price is not None}
+    if sol is not None and jup is not None:
+        found[RATIO] = _AS_RATIOS_ARE_TOLD.divide(sol, jup)
+    return found

@@ -1,0 +1,215 @@
+"""Orders in books of any kind and the same orders by hand: whatever is done, is done to both and compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+
+from sniperforge.domain.ids import IntentId, order_of_key
+from sniperforge.domain.money import Mint
+from sniperforge.domain.order import Leg, LegName, LegState, OrderKind, OrderState
+from sniperforge.domain.trigger import Subject, TriggerState
+from sniperforge.errors import InvalidInputError
+from sniperforge.ports.records import Asset
+from sniperforge.ports.store import Store
+from sniperforge.trading.order_firing import Firing
+from sniperforge.trading.order_manager import LookResult, OrderManager
+from tests.fakes.desk_world import DeskWorld, opening
+from tests.fakes.drawn_orders import wanted
+from tests.fakes.ended_trades import EndedTrades
+from tests.fakes.naive_legs import Behind, NaiveLeg
+from tests.fakes.naive_orders import Fired, NaiveOrder, NaiveOrders, can_be_placed
+from tests.fakes.order_terms import JUP, SOL, terms
+from tests.fakes.plan_world import CountedBells
+from tests.fakes.prices_where import prices_at, values_of
+from tests.fakes.small_groups import SmallGroups
+from tests.fakes.store import FakeStore
+from tests.fakes.trading_market import Points
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+
+
+class WatchedOrders(RuleBasedStateMachine):
+    """One wallet, a desk, a manager, and the scan beside them."""
+
+    address: str | None
+    """Of books in a database; None for books in memory."""
+
+    @initialize(given=st.lists(wanted(), min_size=4, max_size=8))
+    def begin(self, given: list[dict[str, Any]]) -> None:
+        """Everything anew."""
+        self.books = None if self.address is None else SmallGroups(self.address)
+        if self.books is not None:
+            self.books.empty()
+        store: Store = FakeStore() if self.books is None else self.books
+        self.world = DeskWorld(store)
+        self.prices = {SOL: Decimal(100), JUP: Decimal(100)}
+        self.world.exchange.usd.update(self.prices)
+        with store.write() as books:
+            books.ledger.add([opening(Asset(JUP), 10**9)])
+        self.scan = NaiveOrders()
+        self.trades = EndedTrades(self.world)
+        self.open_again()
+        for one in given:
+            self.place(one)
+
+    def teardown(self) -> None:
+        if hasattr(self, "world") and self.books is not None:
+            self.books.close()
+
+    def place(self, given: dict[str, Any]) -> None:
+        """As a person does, here and there, its times in minutes from now."""
+        times = {name: self.after(given[name]) for name in ("expires_at", "active_from")}
+        changes = {**given, **times, "force": True}
+        kind = changes.pop("kind")
+        wanted = terms(kind, **changes)
+        if not can_be_placed(wanted, self.values):
+            assert not self._is_done(lambda: self.world.place(kind, **changes))
+            return
+        order = self.world.place(kind, **changes)
+        self.scan.create(order.id, wanted, self.values, self.world.clock.now())
+
+    def edit(self, number: int, given: dict[str, Any], *kinds: OrderKind) -> None:
+        """Change one of these kinds, here and there, if there is any."""
+        order = self.one_of(number, *kinds)
+        if order is None:
+            return
+        expected = self.scan.edit(order, given, self.values, self.world.clock.now())
+        desk = self.world.desk
+        assert self._is_done(lambda: desk.edit(desk.draft_edit(order.id, {**given, "force": True}))) == expected
+
+    def end(self, order: NaiveOrder) -> None:
+        """As a person does, here and there."""
+        expected = self.scan.cancel(order)
+        assert self._is_done(lambda: self.manager.cancel(order.id, by="a test")) == expected
+
+    def open_again(self) -> None:
+        """As a new process does."""
+        if self.books is not None:
+            self.books.close()
+            self.books.open_again()
+        world = self.world
+        self.manager = OrderManager(
+            store=world.store,
+            clock=world.clock,
+            desk=world.desk,
+            watch=world.watch,
+            firing=Firing(store=world.store, tokens=world.tokens, policy=world.policy),
+            queue=CountedBells(Points()),
+            check_every=lambda _: SECOND,
+        )
+
+    def look(self, prices: dict[Mint, Decimal | None]) -> None:
+        """A second later: what fires is what the scan says."""
+        self.world.clock.advance(SECOND)
+        self.prices = {mint: price for mint, price in prices.items() if price is not None}
+        for mint in prices:
+            self.world.exchange.usd.pop(mint, None)
+        self.world.exchange.usd.update(self.prices)
+        self.world.chain.head_slot = self.world.exchange.slot
+        result = self.manager.monitor_orders()
+        expected = self.scan.look(self.values, self.world.exchange.slot, self.world.clock.now())
+        fired = self._fired(result)
+        assert expected.allows(fired), (sorted(fired), expected)
+        self.scan.decide(fired)
+        self._follow_what_takes_turns()
+        assert not result.left or len(self.prices) < len(prices)
+
+    @property
+    def values(self) -> dict[Subject, Decimal]:
+        """Of everything that has one."""
+        return values_of(self.prices.get(SOL), self.prices.get(JUP))
+
+    def _fired(self, result: LookResult) -> dict[Fired, IntentId]:
+        with self.world.store.read() as books:
+            found = [books.intents.get(one) for one in result.decided]
+        keys = [(order_of_key(one.key), one.id) for one in found if one is not None]
+        fired = {(key[0], LegName(key[1])): trade for key, trade in keys if key is not None}
+        assert len(fired) == len(result.decided)
+        return fired
+
+    def _follow_what_takes_turns(self) -> None:
+        """What waits for all of several and lacks a price: whether it is watched still is the product's own."""
+        for order, leg in self.scan.taking_turns():
+            with self.world.store.read() as books:
+                found = books.orders.leg(order.id, leg.name)
+                views = books.triggers.of_order(order.id)
+            assert found is not None
+            asked = {view.trigger.subject for view in views if view.state is not TriggerState.FIRED}
+            leg.unasked = frozenset(set(leg.waits.subjects) - asked)
+            assert not leg.unasked or not set(leg.waits.subjects) <= self.values.keys()
+            if found.state is LegState.DORMANT:
+                leg.state, leg.active_from = found.state, found.active_from
+
+    def one_of(self, number: int, *kinds: OrderKind) -> NaiveOrder | None:
+        """One of the newest of these kinds."""
+        orders = [order for order in self.scan.orders if order.kind in kinds]
+        return orders[-1 - number % len(orders)] if orders else None
+
+    def with_a_trade(self, number: int, *, is_made: bool = False) -> tuple[NaiveOrder, NaiveLeg, IntentId] | None:
+        """One that fired: of the newest, or one that fires when the market goes there."""
+        if not is_made:
+            found = self.with_trades(LegState.FIRED)
+            return found[-1 - number % len(found)] if found else None
+        idle = [
+            leg
+            for order in self.scan.open()
+            for leg in order.legs
+            if leg.state is LegState.ARMED and not isinstance(leg.waits, Behind)
+        ]
+        if not idle:
+            return None
+        leg = idle[-1 - number % len(idle)]
+        for _ in range(3):
+            self.look(prices_at(leg.waits))
+        return next((one for one in self.with_trades(LegState.FIRED) if one[1] is leg), None)
+
+    def with_trades(self, state: LegState) -> list[tuple[NaiveOrder, NaiveLeg, IntentId]]:
+        """Trades that are decided, or that landed and are not final."""
+        return [
+            (order, leg, leg.trade)
+            for order in self.scan.orders
+            for leg in order.legs
+            if leg.state is state and not leg.is_final and leg.trade is not None
+        ]
+
+    def pass_its_time(self, order: NaiveOrder) -> None:
+        """Until the order is over, if it ends by itself."""
+        ends, now = order.terms.expires_at, self.world.clock.now()
+        if ends is not None and ends > now:
+            self.world.clock.advance(ends - now)
+
+    def after(self, minutes: int | None) -> Any:
+        """A time, or none."""
+        return None if minutes is None else self.world.clock.now() + minutes * MINUTE
+
+    @staticmethod
+    def _is_done(act: Callable[[], object]) -> bool:
+        """False where it is refused."""
+        try:
+            act()
+        except InvalidInputError:
+            return False
+        return True
+
+    # ---- what has to be true
+    @invariant()
+    def the_books_are_the_scans(self) -> None:
+        """Every order and leg stands where it stands by hand."""
+        if not hasattr(self, "manager"):
+            return
+        expected = {one.id: _as_told(one.state, one.legs) for one in self.scan.orders}
+        with self.world.store.read() as books:
+            orders = [books.orders.get(one.id) for one in self.scan.orders]
+            found = {one.id: _as_told(one.state, books.orders.legs(one.id)) for one in orders if one is not None}
+        assert found == expected
+
+
+def _as_told(state: OrderState, legs: Sequence[NaiveLeg | Leg]) -> tuple[OrderState, dict[LegName, tuple[Any, ...]]]:
+    """What an order says of itself."""
+    return state, {leg.name: (leg.state, leg.firings, leg.refire_at, leg.amount) for leg in legs}
