@@ -62,7 +62,9 @@ conditions = st.lists(crossings(), min_size=1, max_size=3).map(tuple)
 
 
 @st.composite
-def wanted(draw: st.DrawFn) -> dict[str, Any]:
+def wanted(
+    draw: st.DrawFn, begins: st.SearchStrategy[int | None] = minutes, ends: st.SearchStrategy[int | None] = minutes
+) -> dict[str, Any]:
     """Terms of an order, its times in minutes from now."""
     kind, side = draw(st.sampled_from(_KINDS)), draw(st.sampled_from(Side))
     given: dict[str, Any] = {
@@ -71,8 +73,8 @@ def wanted(draw: st.DrawFn) -> dict[str, Any]:
         "amount": GIVEN_BY[side],
         "base_mint": draw(st.sampled_from((SOL, SOL, JUP))),
         "confirmations": draw(counts),
-        "expires_at": draw(minutes),
-        "active_from": draw(minutes),
+        "expires_at": draw(ends),
+        "active_from": draw(begins),
     }
     if given["expires_at"] is not None and given["active_from"] is not None:
         given["expires_at"] += given["active_from"]
@@ -89,3 +91,6 @@ def wanted(draw: st.DrawFn) -> dict[str, Any]:
     if kind is OrderKind.TRAILING_STOP:
         return given | {"trail_bps": None, "activation": draw(st.one_of(st.none(), prices))} | draw(trails)
     return given | {"trigger": draw(prices)}
+
+
+wanted_now = wanted(begins=st.none())

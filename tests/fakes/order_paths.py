@@ -7,42 +7,30 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import initialize, rule
 
-from sniperforge.domain.order import Crossing, LegState, OrderKind
+from sniperforge.domain.order import Crossing, OrderKind
 from sniperforge.errors import RateLimitedError
-from tests.fakes.drawn_orders import conditions, counts, minutes, numbers, pairs, prices, trails, wanted
+from tests.fakes.drawn_orders import conditions, numbers, prices, trails, wanted
 from tests.fakes.naive_legs import Behind, Several
+from tests.fakes.order_lives import OrderLives
 from tests.fakes.order_terms import JUP, SOL
 from tests.fakes.prices_where import prices_at, prices_of
-from tests.fakes.watched_orders import MINUTE, SECOND, WatchedOrders
-
-_KINDS_WITH = {
-    "trigger": (OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT),
-    "activation": (OrderKind.TRAILING_STOP,),
-    "stop_loss": (OrderKind.OCO, OrderKind.BRACKET),
-    "take_profit": (OrderKind.OCO, OrderKind.BRACKET),
-    "entry": (OrderKind.BRACKET,),
-}
-"""By field of their terms."""
+from tests.fakes.watched_orders import MINUTE, SECOND
 
 
-class OrderPaths(WatchedOrders):
+class OrderPaths(OrderLives):
     """What may happen, in any order."""
+
+    @initialize(given=st.lists(wanted(), min_size=4, max_size=8))
+    def begin(self, given: list[dict[str, Any]]) -> None:
+        self.open_books(given)
 
     # ---- what people do
     @rule(given=st.lists(wanted(), min_size=2, max_size=5))
     def create(self, given: list[dict[str, Any]]) -> None:
         for one in given:
             self.place(one)
-
-    @rule(number=numbers, field=st.sampled_from(tuple(_KINDS_WITH)), level=prices)
-    def edit_level(self, number: int, field: str, level: Decimal) -> None:
-        self.edit(number, {field: level}, *_KINDS_WITH[field])
-
-    @rule(number=numbers)
-    def enter_at_once(self, number: int) -> None:
-        self.edit(number, {"entry": None}, OrderKind.BRACKET)
 
     @rule(number=numbers, trail=trails)
     def edit_trail(self, number: int, trail: dict[str, Any]) -> None:
@@ -60,26 +48,7 @@ class OrderPaths(WatchedOrders):
     def follow_from_now_on(self, number: int) -> None:
         self.edit(number, {"activation": None}, OrderKind.TRAILING_STOP)
 
-    @rule(number=numbers, confirmations=counts)
-    def edit_count(self, number: int, confirmations: int) -> None:
-        self.edit(number, {"confirmations": confirmations}, *OrderKind)
-
-    @rule(number=numbers, ends=minutes)
-    def edit_end(self, number: int, ends: int | None) -> None:
-        self.edit(number, {"expires_at": self.after(ends)}, *OrderKind)
-
-    @rule(number=numbers)
-    def cancel(self, number: int) -> None:
-        order = self.one_of(number, *OrderKind)
-        if order is not None:
-            self.end(order)
-
     # ---- what happens
-    @rule(path=st.lists(pairs, min_size=2, max_size=6))
-    def walk(self, path: list[tuple[Decimal | None, Decimal | None]]) -> None:
-        for sol, jup in path:
-            self.look({SOL: sol, JUP: jup})
-
     @rule(
         start=st.integers(88, 112).map(Decimal),
         step=st.integers(-4, 4),
@@ -157,86 +126,6 @@ class OrderPaths(WatchedOrders):
         for _ in range(2):
             self.look(at)
 
-    @rule(number=numbers, place=st.integers(0, 2), looks=st.integers(1, 3))
-    def reach_what_it_waits_for(self, number: int, place: int, looks: int) -> None:
-        order = self.one_of(number, *OrderKind)
-        if order is not None:
-            at = prices_at(order.legs[place % len(order.legs)].waits)
-            for _ in range(looks):
-                self.look(at)
-
-    # ---- what becomes of trades
-    @rule(
-        number=numbers,
-        is_made=st.booleans(),
-        is_over=st.sampled_from((False, False, True)),
-        later=st.sampled_from((0, 1, 3, 3, 5, 65)),
-        path=st.lists(pairs, max_size=3),
-    )
-    def fail_a_trade(
-        self,
-        *,
-        number: int,
-        is_made: bool,
-        is_over: bool,
-        later: int,
-        path: list[tuple[Decimal | None, Decimal | None]],
-    ) -> None:
-        """It fires again after a while, if what it waited for is so still, or it gets out."""
-        found = self.with_a_trade(number, is_made=is_made)
-        if found is None:
-            return
-        order, leg, trade = found
-        if is_over:
-            self.pass_its_time(order)
-        self.trades.fail(trade)
-        self.scan.fail(order, leg, self.world.clock.now())
-        self.world.clock.advance(later * SECOND)
-        for sol, jup in path:
-            self.look({SOL: sol, JUP: jup})
-        self.look(prices_at(leg.waits))
-
-    @rule(number=numbers)
-    def cancel_a_trade(self, number: int) -> None:
-        found = self.with_a_trade(number)
-        if found is not None:
-            order, leg, trade = found
-            self.trades.cancel(trade)
-            self.scan.cancel_trade(order, leg)
-
-    @rule(
-        number=numbers,
-        is_made=st.booleans(),
-        before=st.sampled_from((None, None, "cancelled", "over")),
-        brought=st.integers(1, 3_000),
-        follows=st.lists(prices, max_size=3),
-    )
-    def land_a_trade(
-        self, *, number: int, is_made: bool, before: str | None, brought: int, follows: list[Decimal]
-    ) -> None:
-        """Perhaps after its order was cancelled, or was over; then the market goes on."""
-        found = self.with_a_trade(number, is_made=is_made)
-        if found is None:
-            return
-        order, leg, trade = found
-        if before == "cancelled":
-            self.end(order)
-        elif before == "over":
-            self.pass_its_time(order)
-        self.trades.land(trade, brought)
-        self.scan.land(order, leg, brought)
-        assert self.trades.intent(trade).input_amount_raw == leg.amount.value
-        for price in follows:
-            self.look({SOL: price, JUP: price})
-
-    @rule(number=numbers)
-    def make_a_fill_final(self, number: int) -> None:
-        found = self.with_trades(LegState.FILLED)
-        if found:
-            order, leg, trade = found[-1 - number % len(found)]
-            self.trades.make_final(trade)
-            self.scan.make_final(order, leg)
-
     @rule()
     def look_at_the_same_print(self) -> None:
         self.world.exchange.slot -= 1
@@ -247,14 +136,12 @@ class OrderPaths(WatchedOrders):
         self.world.clock.advance(SECOND)
         now = self.world.clock.now()
         self.scan.expire(now)
-        if self.scan.is_asked(now):
-            self.world.exchange.fail("prices", RateLimitedError("no room", subject="main"))
-            with pytest.raises(RateLimitedError):
-                self.manager.monitor_orders()
-
-    @rule(by=st.sampled_from((1, 3, 9, 10, 11)))
-    def pass_time(self, by: int) -> None:
-        self.world.clock.advance(by * MINUTE - SECOND)
+        if not self.scan.is_asked(now):
+            self.manager.monitor_orders()
+            return
+        self.world.exchange.fail("prices", RateLimitedError("no room", subject="main"))
+        with pytest.raises(RateLimitedError):
+            self.manager.monitor_orders()
 
     @rule()
     def start_again(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant
+from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from sniperforge.domain.ids import IntentId, order_of_key
 from sniperforge.domain.money import Mint
@@ -20,7 +19,6 @@ from sniperforge.ports.store import Store
 from sniperforge.trading.order_firing import Firing
 from sniperforge.trading.order_manager import LookResult, OrderManager
 from tests.fakes.desk_world import DeskWorld, opening
-from tests.fakes.drawn_orders import wanted
 from tests.fakes.ended_trades import EndedTrades
 from tests.fakes.naive_legs import Behind, NaiveLeg
 from tests.fakes.naive_orders import Fired, NaiveOrder, NaiveOrders, can_be_placed
@@ -37,11 +35,10 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 class WatchedOrders(RuleBasedStateMachine):
     """One wallet, a desk, a manager, and the scan beside them."""
 
-    address: str | None
+    address: str | None = None
     """Of books in a database; None for books in memory."""
 
-    @initialize(given=st.lists(wanted(), min_size=4, max_size=8))
-    def begin(self, given: list[dict[str, Any]]) -> None:
+    def open_books(self, given: Iterable[dict[str, Any]]) -> None:
         """Everything anew."""
         self.books = None if self.address is None else SmallGroups(self.address)
         if self.books is not None:
