@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from sniperforge.domain.money import Mint, parse_units
 from sniperforge.domain.order import ALL, Amount, AmountKind, Crossing
+from sniperforge.domain.time_window import Daily, Once, TimeWindow, time_of_day
 from sniperforge.domain.trigger import Direction
 from sniperforge.domain.watching import Watching
 from sniperforge.errors import InvalidInputError, SniperForgeError
@@ -35,7 +36,14 @@ _CONDITION = re.compile(
     r"\s+(?P<side>above|below)\s+(?P<level>[+-]?[0-9.]+)\s*(?P<percent>%?)",
     re.IGNORECASE,
 )
-_CONDITION_FORMS = '"SOL above 150", "SOL/JUP below 200" or "SOL change over 1h below -5%"'
+_DAILY = re.compile(r"time\s+(?P<begins>\d\d:\d\d)\s*-\s*(?P<ends>\d\d:\d\d)(?:\s+(?P<zone>\S+))?", re.IGNORECASE)
+_ONCE = re.compile(
+    r"time(?=\s+(?:from|until)\s)(?:\s+from\s+(?P<begins>\S+))?(?:\s+until\s+(?P<ends>\S+))?", re.IGNORECASE
+)
+_CONDITION_FORMS = (
+    '"SOL above 150", "SOL/JUP below 200", "SOL change over 1h below -5%", "time 09:00-17:30 Europe/Berlin" or '
+    '"time from 2027-01-31T09:00:00+01:00 until 2027-02-01T09:00:00+01:00"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,19 @@ class TypedCondition:
     def tokens(self) -> tuple[str, ...]:
         """Tokens that it names."""
         return (self.token,) if self.per is None else (self.token, self.per)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedWindow:
+    """A window of time as it was typed."""
+
+    window: TimeWindow
+    tokens: tuple[str, ...] = ()
+    """It names none."""
+
+    def crossing(self, mints: Mapping[str, Mint]) -> Crossing:  # noqa: ARG002 (as `TypedCondition`)
+        """As a condition."""
+        return Crossing.into(self.window)
 
 
 class Typed:
@@ -187,16 +208,22 @@ def parse_moment(text: str, now: datetime) -> datetime:
     return moment
 
 
-def parse_condition(text: str) -> TypedCondition:
+def parse_condition(text: str, now: datetime) -> TypedCondition | TypedWindow:
     """One condition.
 
     Raises:
-        InvalidInputError: It has none of the forms.
+        InvalidInputError: It has none of the forms, or is a window of time that there cannot be.
     """
-    found = _CONDITION.fullmatch(text.strip())
+    typed = text.strip()
+    if daily := _DAILY.fullmatch(typed):
+        return TypedWindow(Daily(time_of_day(daily["begins"]), time_of_day(daily["ends"]), daily["zone"] or "UTC"))
+    if once := _ONCE.fullmatch(typed):
+        begins, ends = (None if one is None else parse_moment(one, now) for one in (once["begins"], once["ends"]))
+        return TypedWindow(Once(begins, ends))
+    found = _CONDITION.fullmatch(typed)
     over = None if found is None else found["over"]
     if found is None or (over is None) != (found["percent"] == "") or (over is not None and found["per"] is not None):
-        raise InvalidInputError(f"{text!r} is no condition", fix=f"Write {_CONDITION_FORMS}")
+        raise InvalidInputError("no condition", fix=f"Write {_CONDITION_FORMS}")
     level, lookback_s = parse_decimal(found["level"]), None
     if over is not None:
         duration = _DURATION.fullmatch(over)
@@ -206,20 +233,22 @@ def parse_condition(text: str) -> TypedCondition:
     return TypedCondition(found["token"], found["per"], lookback_s, direction, level)
 
 
-def parse_conditions(texts: Iterable[str]) -> tuple[TypedCondition, ...]:
+def parse_conditions(texts: Iterable[str], now: datetime) -> tuple[TypedCondition | TypedWindow, ...]:
     """Several; all that are wrong are told.
 
     Raises:
-        InvalidInputError: Some have none of the forms.
+        InvalidInputError: Some are no conditions.
     """
-    parsed, wrong = [], []
+    parsed: list[TypedCondition | TypedWindow] = []
+    wrong: dict[str, InvalidInputError] = {}
     for text in texts:
         try:
-            parsed.append(parse_condition(text))
-        except InvalidInputError:
-            wrong.append(repr(text))
+            parsed.append(parse_condition(text, now))
+        except InvalidInputError as error:
+            wrong[text] = error
     if wrong:
-        raise InvalidInputError(f"{', '.join(wrong)}: no condition", fix=f"Write {_CONDITION_FORMS}")
+        told = "; ".join(f"{text!r}: {error.what}" for text, error in wrong.items())
+        raise InvalidInputError(told, fix=". ".join(dict.fromkeys(one.fix for one in wrong.values() if one.fix)))
     return tuple(parsed)
 
 

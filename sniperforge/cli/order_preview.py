@@ -46,7 +46,7 @@ def edit_lines(changed: Edit, names: TokenNames) -> Iterator[str]:
     for leg in changed.changed_legs:
         yield f"  {_title(leg.name.value):<13} {leg_words(leg, changed.order, names)}"
         yield f"  {'':<13} {limit_words(leg)}"
-    ends = "never" if changed.terms.expires_at is None else f"{changed.terms.expires_at:%Y-%m-%d %H:%M:%S %Z}"
+    ends = "never" if changed.terms.ends_at is None else f"{changed.terms.ends_at:%Y-%m-%d %H:%M:%S %Z}"
     yield f"  ends          {ends}"
 
 

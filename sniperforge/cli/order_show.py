@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sniperforge.domain.money import Mint
+    from sniperforge.domain.order import Leg
     from sniperforge.trading.order_report import LegReport, OrderReport, TriggerReport
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -141,14 +142,21 @@ def _leg_lines(one: LegReport, report: OrderReport, names: TokenNames) -> Iterat
     yield f"  limits        {limit_words(leg)}"
     for trigger in () if waits_for_nothing(leg.rule) else one.triggers:
         yield from _trigger_lines(trigger, names)
-    if leg.fired_at is not None and leg.fired_value is not None:
-        subjects = subjects_of(leg.rule)
-        value = value_words(leg.fired_value, subjects[0], names) if len(subjects) == 1 else f"{leg.fired_value:f}"
-        gap = "" if not leg.gap_bps or waits_for_nothing(leg.rule) else f", {leg.gap_bps} bps beyond its level"
-        yield f"  fired         {_moment(leg.fired_at)} at {value}{gap}"
+    if leg.fired_at is not None:
+        yield f"  fired         {_moment(leg.fired_at)}{_fired_at(leg, names)}"
     for trade in one.trades:
         because = f": {trade.reason}" if trade.reason else ""
         yield f"  trade         {trade.id}  {trade.state.value}{because}"
+
+
+def _fired_at(leg: Leg, names: TokenNames) -> str:
+    """The value that fired it; of several that it waited for it is not known which had this one."""
+    if leg.fired_value is None:
+        return ""
+    subjects = subjects_of(leg.rule)
+    value = value_words(leg.fired_value, subjects[0], names) if len(subjects) == 1 else f"{leg.fired_value:f}"
+    gap = "" if not leg.gap_bps or waits_for_nothing(leg.rule) else f", {leg.gap_bps} bps beyond its level"
+    return f" at {value}{gap}"
 
 
 def _trigger_lines(one: TriggerReport, names: TokenNames) -> Iterator[str]:

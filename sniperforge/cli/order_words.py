@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,9 @@ from sniperforge.domain.order import (
     Rule,
     Trail,
 )
+from sniperforge.domain.time_window import OPEN, Daily, TimeWindow
 from sniperforge.domain.trigger import Direction, Subject
-from sniperforge.domain.watching import Watching, watching
+from sniperforge.domain.watching import Watching, mints_of, price_watched, watching
 from sniperforge.trading.order_arming import subjects_of
 from sniperforge.trading.order_conditions import percent_of_change
 from sniperforge.trading.order_legs import waits_for_nothing
@@ -34,13 +36,15 @@ _SHOWN_PERCENT = Decimal("0.01")
 
 def mints_in(order: Order, legs: Iterable[Leg]) -> list[Mint]:
     """Tokens that an order is about or watches."""
-    watched = [mint for leg in legs for subject in subjects_of(leg.rule) for mint in watching(subject).mints]
+    watched = [mint for leg in legs for subject in subjects_of(leg.rule) for mint in mints_of(subject)]
     return list(dict.fromkeys([order.base_mint, order.quote_mint, *watched]))
 
 
 def subject_words(subject: Subject, names: TokenNames) -> str:
-    """What is watched: `SOL`, `SOL/JUP` or `SOL change over 1h`, as `--condition` has it."""
+    """What is watched: `SOL`, `SOL/JUP`, `SOL change over 1h` or `time 09:00-17:30 UTC`, as `--condition` has it."""
     watched = watching(subject)
+    if not isinstance(watched, Watching):
+        return str(watched)
     if watched.per is not None:
         return f"{names.symbol(watched.mint)}/{names.symbol(watched.per)}"
     symbol = names.symbol(watched.mint)
@@ -60,6 +64,8 @@ def rule_words(rule: Rule, names: TokenNames) -> str:
 def crossing_words(crossing: Crossing, names: TokenNames) -> str:
     """One level: `SOL costs 140 USD or less`."""
     watched, bound = watching(crossing.subject), "or less" if crossing.direction is Direction.DOWN else "or more"
+    if not isinstance(watched, Watching):
+        return _window_words(watched)
     symbol = names.symbol(watched.mint)
     if watched.per is not None:
         return f"1 {symbol} costs {crossing.level:f} {names.symbol(watched.per)} {bound}"
@@ -71,6 +77,8 @@ def crossing_words(crossing: Crossing, names: TokenNames) -> str:
 def value_words(value: Decimal, subject: Subject, names: TokenNames) -> str:
     """A value of something that is watched."""
     watched = watching(subject)
+    if not isinstance(watched, Watching):
+        return "open" if value <= OPEN else "shut"
     if watched.lookback_s is not None:
         return f"{_rounded(percent_of_change(value)):+f} %"
     return f"{short(value)} {_unit(watched, names)}"
@@ -149,7 +157,7 @@ def duration_words(seconds: int) -> str:
 
 
 def _trail_words(rule: Trail, names: TokenNames) -> str:
-    symbol = names.symbol(watching(rule.subject).mint)
+    symbol = names.symbol(price_watched(rule.subject).mint)
     by = f"{rule.amount:f} USD" if rule.amount is not None else f"{Decimal(rule.bps or 0) / 100:f} %"
     falls = rule.direction is Direction.DOWN
     best, moves = ("highest", "falls") if falls else ("lowest", "rises")
@@ -172,9 +180,23 @@ def _change_words(crossing: Crossing, symbol: str, time: str) -> str:
     )
 
 
+def _window_words(window: TimeWindow) -> str:
+    if isinstance(window, Daily):
+        return f"it is from {window.begins:%H:%M} to {window.ends:%H:%M} {window.zone}"
+    begins, ends = (
+        None if moment is None else f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        for moment in (window.begins, window.ends)
+    )
+    if begins is None:
+        return f"it is before {ends}"
+    return f"it is {begins} or later" if ends is None else f"it is from {begins} to {ends}"
+
+
 def _distance(level: Decimal, value: Decimal, percent: Decimal, subject: Subject, names: TokenNames) -> str:
     watched = watching(subject)
     now = value_words(value, subject, names)
+    if not isinstance(watched, Watching):
+        return f"{watched} is {now}"
     if watched.lookback_s is not None:
         return f"{percent_of_change(level):+f} % is the level, now it is {now}"
     side = "below" if percent < 0 else "above"

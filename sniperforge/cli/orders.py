@@ -14,6 +14,7 @@ from sniperforge.cli.common import open_services, print_json
 from sniperforge.cli.order_options import (
     Typed,
     TypedCondition,
+    TypedWindow,
     parse_base_amount,
     parse_conditions,
     parse_decimal,
@@ -52,7 +53,7 @@ Activation = Annotated[str | None, typer.Option(help="A trailing-stop begins to 
 Condition = Annotated[
     list[str] | None,
     typer.Option(help="What a conditional waits for; may be repeated: `SOL above 150`, `SOL/JUP below 200`, "
-    "`SOL change over 1h below -5%`."),
+    "`SOL change over 1h below -5%`, `time 09:00-17:30 Europe/Berlin`."),
 ]  # fmt: skip
 Match = Annotated[str | None, typer.Option(help="Whether `all` conditions must hold at once, or `any`.")]
 HowMuch = Annotated[str | None, typer.Option(help="Whole tokens, a share of the position (`25%`), or `all`.")]
@@ -115,7 +116,7 @@ class _Tokens:
         """Digits after the point; as many as were typed, where nobody knows."""
         return self.known[name].decimals if name in self.known else len(amount.strip().partition(".")[2])
 
-    def crossings(self, typed: Sequence[TypedCondition] | None) -> tuple[Crossing, ...]:
+    def crossings(self, typed: Sequence[TypedCondition | TypedWindow] | None) -> tuple[Crossing, ...]:
         """Conditions with mints."""
         mints = {name: self.mint(name) for one in typed or () for name in one.tokens}
         return tuple(one.crossing(mints) for one in typed or ())
@@ -157,10 +158,12 @@ def create(
 ) -> None:
     """Place an order that waits for the market. Shows what it will do first, and asks."""
     services, typed = open_services(), Typed()
-    conditions = typed.read("conditions", "\n".join(condition or ()) or None, _conditions)
+    now = services.clock.now()
+    conditions = typed.read(
+        "conditions", "\n".join(condition or ()) or None, lambda text: parse_conditions(text.split("\n"), now)
+    )
     address = _address(services, typed, wallet)
     tokens = _resolve(services, typed, (token, quote), conditions)
-    now = services.clock.now()
     order_kind = typed.read("kind", kind, _kind)
     order_side = typed.read("side", side, _side)
     prices = {"trigger": trigger, "stop_loss": stop_loss, "take_profit": take_profit, "entry": entry,
@@ -232,9 +235,11 @@ def edit(
     services, typed = open_services(), Typed()
     with services.store.read() as books:
         order = find_order(books, order_id)
-    conditions = typed.read("conditions", "\n".join(condition or ()) or None, _conditions)
-    tokens = _resolve(services, typed, (order.base_mint, order.quote_mint), conditions)
     now = services.clock.now()
+    conditions = typed.read(
+        "conditions", "\n".join(condition or ()) or None, lambda text: parse_conditions(text.split("\n"), now)
+    )
+    tokens = _resolve(services, typed, (order.base_mint, order.quote_mint), conditions)
     prices = {"trigger": trigger, "stop_loss": stop_loss, "take_profit": take_profit, "entry": entry,
               "trail_amount": trail_amount, "activation": activation}  # fmt: skip
     given: dict[str, Any] = {name: typed.read(name, text, parse_decimal) for name, text in prices.items()}
@@ -278,7 +283,7 @@ def _address(services: Services, typed: Typed, wallet: str | None) -> Address:
 
 
 def _resolve(
-    services: Services, typed: Typed, pair: tuple[str, str], conditions: Sequence[TypedCondition] | None
+    services: Services, typed: Typed, pair: tuple[str, str], conditions: Sequence[TypedCondition | TypedWindow] | None
 ) -> _Tokens:
     from sniperforge.ports.exchange import Lane
 
@@ -363,10 +368,6 @@ def _confirm(question: str, *, yes: bool) -> None:
     if not sys.stdin.isatty():
         raise InvalidInputError("nobody is there to ask; nothing was written", subject="order", fix="Add --yes")
     typer.confirm(question, abort=True, err=True)
-
-
-def _conditions(text: str) -> tuple[TypedCondition, ...]:
-    return parse_conditions(text.split("\n"))
 
 
 def _kind(text: str) -> OrderKind:

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from sniperforge.domain.ids import IntentId, OrderId
 from sniperforge.domain.intent import ExposureEffect
 from sniperforge.domain.money import Address, Mint
+from sniperforge.domain.time_window import OPEN, TimeWindow
 from sniperforge.domain.trigger import Direction, Subject
 
 
@@ -154,6 +155,11 @@ class Crossing:
     direction: Direction
     level: Decimal
 
+    @staticmethod
+    def into(window: TimeWindow) -> Crossing:
+        """A window of time opens."""
+        return Crossing(subject=window.subject, direction=Direction.DOWN, level=OPEN)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
@@ -180,8 +186,7 @@ class Condition:
 
     Attributes:
         needs_all: All must hold at one look; else any one is enough.
-        crossings: What has to be reached, each watched. A window of time is no crossing: it is `Leg.active_from` with
-            the order's `expires_at`.
+        crossings: What has to be reached, each watched: levels of prices, and windows of time (`domain.time_window`).
     """
 
     needs_all: bool
@@ -209,7 +214,8 @@ class Leg:
         active_from: Not armed before.
         firings: How many trades were decided for it; the next one's number.
         intent_id: The last of them.
-        fired_at: When its trigger fired, with `fired_value`, and `gap_bps` that it was beyond the level by then.
+        fired_at: When its trigger fired, with `fired_value`, and `gap_bps` that it was beyond the level by then; of a
+            window of time neither.
         refire_at: When a WAITING leg is due again.
         reason: Why it is as it is, for a person.
     """

@@ -1,10 +1,11 @@
-"""Names of what can be watched: the dollar price of a token, the ratio of two, the change over a time."""
+"""Names of what can be watched: the price of a token in dollars, the ratio of two, the change over a time; a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from sniperforge.domain.money import Mint
+from sniperforge.domain.time_window import TimeWindow, is_window, window_of
 from sniperforge.domain.trigger import Subject
 from sniperforge.errors import InvalidInputError
 
@@ -36,8 +37,17 @@ class Watching:
         return (self.mint,) if self.per is None else (self.mint, self.per)
 
 
-def watching(subject: Subject) -> Watching:
+def watching(subject: Subject) -> Watching | TimeWindow:
     """What a name means.
+
+    Raises:
+        InvalidInputError: It is not the name of anything.
+    """
+    return window_of(subject) if is_window(subject) else price_watched(subject)
+
+
+def price_watched(subject: Subject) -> Watching:
+    """What the name of something that is made of prices means.
 
     Raises:
         InvalidInputError: It is not the name of anything.
@@ -51,3 +61,8 @@ def watching(subject: Subject) -> Watching:
     if not lookback.isdecimal():
         raise InvalidInputError("this is nothing that can be watched", subject=subject)
     return Watching(Mint(mint), lookback_s=int(lookback))
+
+
+def mints_of(subject: Subject) -> tuple[Mint, ...]:
+    """The tokens whose prices it needs; none for a window of time."""
+    return () if is_window(subject) else price_watched(subject).mints

@@ -10,12 +10,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from sniperforge.domain.wall_clock import moment_on, zone_named
+from sniperforge.errors import InvalidInputError
 from sniperforge.strategies.config import TAG, Whole
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -25,7 +27,7 @@ SHORTEST_DAY = timedelta(hours=23)
 """The least that is between two days' same time (clocks go forward by an hour in between)."""
 
 _TIME = re.compile(r"\d\d:\d\d(:\d\d)?")
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+_DAY = timedelta(days=1)
 _JUST_BEFORE = timedelta(microseconds=1)
 
 
@@ -73,10 +75,9 @@ def _a_time(value: object) -> object:
 
 def _a_zone(value: object) -> object:
     try:
-        return ZoneInfo(value) if isinstance(value, str) else value
-    except (KeyError, ValueError, OSError):
-        message = f"{value!r} is no time zone; write it like Europe/Berlin or America/New_York"
-        raise ValueError(message) from None
+        return zone_named(value) if isinstance(value, str) else value
+    except InvalidInputError as error:
+        raise ValueError(error.what) from None
 
 
 class Calendar(BaseModel):
@@ -121,28 +122,6 @@ class Calendar(BaseModel):
             if DAYS[day.weekday()] in self.days:
                 yield moment_on(day, self.time, self.time_zone)
             day += _DAY
-
-
-def moment_on(day: date, at: time, zone: ZoneInfo) -> datetime:
-    """When the clocks of a zone show this time on this day, in UTC (PEP 495: `fold`).
-
-    The first time if they show it twice; the next moment that exists if they never do.
-    """
-    local = datetime.combine(day, at, tzinfo=zone)
-    moment = local.astimezone(UTC)
-    if moment.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-        return moment
-    # Clocks jumped over it: fold 0 reads it by the offset from before the jump, which is after it, and fold 1 before.
-    before, after = local.replace(fold=1).astimezone(UTC), moment
-    offset = after.astimezone(zone).utcoffset()
-    while after - before > _SECOND:
-        middle = before + (after - before) // 2
-        middle -= timedelta(microseconds=middle.microsecond)
-        if middle.astimezone(zone).utcoffset() == offset:
-            after = middle
-        else:
-            before = middle
-    return after
 
 
 def _form(value: Any) -> str:

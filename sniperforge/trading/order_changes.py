@@ -151,7 +151,7 @@ def draft_edit(
         values=market.values,
         looked_at=now,
     )
-    if not problems and not changes and terms.expires_at == order.expires_at:
+    if not problems and not changes and terms.ends_at == order.expires_at:
         raise InvalidInputError("nothing would change", subject=order.id, fix="Say what is to be different")
     return edit, problems
 
@@ -174,7 +174,7 @@ def write_edit(books: Books, edit: Edit, now: datetime) -> Order:
             views = _of_leg(books.triggers.of_order(order.id), leg.name)
             drop_triggers(books, order.id, [leg.name])
             put_into_book(books, _armed_again(leg, changed, views, edit.values), now)
-    order = books.orders.change(order, at=now, expires_at=edit.terms.expires_at)
+    order = books.orders.change(order, at=now, expires_at=edit.terms.ends_at)
     tell(books, order, "order.edited", f"changed: {', '.join(sorted(edit.given))}", now)
     return order
 

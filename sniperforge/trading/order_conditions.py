@@ -3,19 +3,22 @@
 Every condition bounds the ratio of two prices: a dollar price that of a token to one dollar, a change that of a token
 to itself some time ago. Bounds multiply along a path, so conditions contradict each other exactly if, going round some
 circle of prices, they make a price greater than itself: what Bellman and Ford find, here exact, in fractions. That
-covers `above 150` with `below 140` as well as three ratios of three tokens.
+covers `above 150` with `below 140` as well as three ratios of three tokens. Windows of time bound no price; they are
+held against the calendar.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from sniperforge.domain.order import Crossing
 from sniperforge.domain.prices import price_key
+from sniperforge.domain.time_window import is_window, open_together, window_of
 from sniperforge.domain.trigger import Direction
-from sniperforge.domain.watching import Watching, watching
+from sniperforge.domain.watching import Watching, price_watched
 from sniperforge.errors import InvalidInputError
 
 SHORTEST_LOOKBACK_S, LONGEST_LOOKBACK_S = 60, 7 * 86_400
@@ -26,19 +29,34 @@ _Bound = tuple[str, str, Fraction]
 """(a, b, most): the price of `a` is at most `most` times that of `b`."""
 
 
-def condition_problems(crossings: Sequence[Crossing], *, needs_all: bool) -> list[str]:
+def condition_problems(
+    crossings: Sequence[Crossing], *, needs_all: bool, begins: datetime, ends: datetime | None
+) -> list[str]:
     """Everything that is wrong with these conditions, in words.
 
     Args:
         crossings: The conditions.
         needs_all: All must hold at once.
+        begins: They are watched from then on.
+        ends: And until then; None for no end.
     """
-    problems = [text for crossing in crossings for text in _problems_of(crossing)]
-    if not problems and needs_all:
-        never = never_together(crossings)
-        if never:
-            problems.append(f"these can never hold at once: {', '.join(_described(one) for one in never)}")
-    return problems
+    windows = [crossing for crossing in crossings if is_window(crossing.subject)]
+    prices = [crossing for crossing in crossings if not is_window(crossing.subject)]
+    problems = [text for crossing in prices for text in _problems_of(crossing)]
+    if not problems and needs_all and (never := never_together(prices)):
+        problems.append(f"these can never hold at once: {', '.join(_described(one) for one in never)}")
+    return problems + list(_never_open(windows, needs_all=needs_all, begins=begins, ends=ends))
+
+
+def _never_open(
+    windows: Sequence[Crossing], *, needs_all: bool, begins: datetime, ends: datetime | None
+) -> Iterator[str]:
+    times = [window_of(one.subject) for one in windows]
+    never = [one for one in times if open_together([one], begins, ends) is None]
+    for one in never:
+        yield f"{one}: it is over, or does not come before the order ends"
+    if needs_all and times and not never and open_together(times, begins, ends) is None:
+        yield f"these never come together while the order is open: {', '.join(map(str, times))}"
 
 
 def never_together(crossings: Sequence[Crossing]) -> tuple[Crossing, ...]:
@@ -54,7 +72,7 @@ def never_together(crossings: Sequence[Crossing]) -> tuple[Crossing, ...]:
 
 
 def _problems_of(crossing: Crossing) -> Iterator[str]:
-    watched, level = watching(crossing.subject), crossing.level
+    watched, level = price_watched(crossing.subject), crossing.level
     told = _described(crossing)
     if watched.per == watched.mint:
         yield f"{told}: the ratio of a token to itself is always 1"
@@ -97,7 +115,7 @@ def _contradict(crossings: Sequence[Crossing]) -> bool:
 
 
 def _bound(crossing: Crossing) -> _Bound:
-    one, other = _prices_of(watching(crossing.subject))
+    one, other = _prices_of(price_watched(crossing.subject))
     if crossing.direction is Direction.DOWN:
         return one, other, Fraction(crossing.level)
     return other, one, 1 / Fraction(crossing.level)
@@ -116,7 +134,7 @@ def _described(crossing: Crossing) -> str:
 
 
 def _told(crossing: Crossing) -> str:
-    if watching(crossing.subject).lookback_s is None:
+    if price_watched(crossing.subject).lookback_s is None:
         return f"{crossing.level:f}"
     return f"{percent_of_change(crossing.level):+f} %"
 

@@ -20,6 +20,7 @@ from sniperforge.domain.intent import ExposureEffect
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
 from sniperforge.domain.order import AmountKind, Condition, Leg, LegName, LegState, Order, OrderState
 from sniperforge.domain.risk import ProposedTrade
+from sniperforge.domain.time_window import is_window
 from sniperforge.domain.trigger import WHOLE_BPS, Subject, TriggerState
 from sniperforge.errors import InvalidInputError, PriceUnavailableError, RetryableError, TokenError
 from sniperforge.ports.records import NATIVE_SOL, Asset, Severity
@@ -198,7 +199,7 @@ class Firing:
             reason=None,
             **_seen(leg, view),
         )
-        tell(books, order, "order.fired", _told(fired, is_first=view is not None), now, leg=fired)
+        tell(books, order, "order.fired", _told(fired, is_again=view is None and leg.firings > 0), now, leg=fired)
         return intent.id
 
     def _denied(self, books: Books, leg: Leg, now: datetime) -> str | None:
@@ -322,6 +323,8 @@ def _seen(leg: Leg, view: TriggerView | None) -> dict[str, Any]:
     """What its trigger saw; a leg that fires again keeps what it saw first."""
     if view is None:
         return {}
+    if is_window(view.trigger.subject):
+        return {"fired_at": view.fired_at, "fired_value": None, "gap_bps": None}
     gap_bps = None if waits_for_nothing(leg.rule) else _gap_bps(view)
     return {"fired_at": view.fired_at, "fired_value": view.fired_value, "gap_bps": gap_bps}
 
@@ -333,8 +336,9 @@ def _gap_bps(view: TriggerView) -> int | None:
     return int(abs(Fraction(view.fired_value) / Fraction(view.level) - 1) * WHOLE_BPS)
 
 
-def _told(leg: Leg, *, is_first: bool) -> str:
-    if not is_first:
+def _told(leg: Leg, *, is_again: bool) -> str:
+    if is_again:
         return f"leg {leg.name} fires again, with a cap of {cap_bps(leg)} bps: trade {leg.intent_id}"
     gapped = f", gapped {leg.gap_bps} bps beyond its level" if (leg.gap_bps or 0) >= GAP_BPS else ""
-    return f"leg {leg.name} fired at {leg.fired_value:f}{gapped}: trade {leg.intent_id}"
+    at = "" if leg.fired_value is None else f" at {leg.fired_value:f}"
+    return f"leg {leg.name} fired{at}{gapped}: trade {leg.intent_id}"

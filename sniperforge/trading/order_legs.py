@@ -52,7 +52,7 @@ def order_of(order_id: OrderId, terms: OrderTerms, now: datetime) -> Order:
         state=OrderState.OPEN,
         created_at=now,
         updated_at=now,
-        expires_at=terms.expires_at,
+        expires_at=terms.ends_at,
     )
 
 

@@ -15,12 +15,13 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from sniperforge.domain.ids import IntentId, OrderId, leg_of_trigger
-from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, Order, OrderKind, OrderState
+from sniperforge.domain.order import LIVE_LEG_STATES, Leg, LegName, LegState, Order, OrderKind, OrderState
 from sniperforge.domain.trigger import Subject
 from sniperforge.errors import PriceUnavailableError, QueueUnavailableError, RetryableError, SniperForgeError
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Lane
 from sniperforge.ports.queue import TaskQueue
+from sniperforge.ports.records import Severity
 from sniperforge.ports.store import Books, Store
 from sniperforge.ports.triggers import TriggerView
 from sniperforge.trading.order_arming import subjects_of
@@ -269,9 +270,14 @@ class OrderManager:
                 legs = books.orders.legs(order.id)
                 if any(leg.state in LIVE_LEG_STATES for leg in legs):
                     continue  # `follow` ends it with its trade; a bracket whose entry filled has no such time any more
+                unfilled = [leg for leg in legs if leg.state is LegState.WAITING]
+                told = "; ".join(
+                    ["its time is over", *(f"leg {one.name} fired in vain: {one.reason}" for one in unfilled)]
+                )
                 end_idle_legs(books, order.id, now)
-                ended = books.orders.change(current, at=now, state=OrderState.EXPIRED, reason="its time is over")
-                tell(books, ended, "order.expired", "its time is over", now)
+                ended = books.orders.change(current, at=now, state=OrderState.EXPIRED, reason=told)
+                severity = Severity.WARNING if unfilled else Severity.INFO
+                tell(books, ended, "order.expired", told, now, severity=severity)
 
     def _extra_subjects(self, books: Books, views: Sequence[TriggerView], again: Sequence[Leg]) -> list[Subject]:
         """What legs that fire now need besides: prices that turn an amount of one token into one of the other."""

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from sniperforge.domain.money import Mint, format_units
 from sniperforge.domain.order import AmountKind, Condition, Crossing, Leg, LegName, OrderKind
+from sniperforge.domain.time_window import is_window
 from sniperforge.domain.trigger import TRAIL_BPS_LEAST, TRAIL_BPS_MOST, Direction, Subject, is_crossed, trail_level
 from sniperforge.ports.triggers import kind_of_problem
 from sniperforge.trading.order_legs import direction_of, exit_side, waits_for_nothing
@@ -99,13 +100,13 @@ def level_now(leg: Leg, values: Mapping[Subject, Decimal]) -> tuple[Crossing, ..
 
 
 def distances(legs: Sequence[Leg], values: Mapping[Subject, Decimal]) -> tuple[Distance, ...]:
-    """How far everything is that these legs wait for; an entry at once waits for nothing."""
+    """How far every price is that these legs wait for; an entry at once waits for nothing."""
     return tuple(
         Distance(leg=leg.name, crossing=crossing, value=values[crossing.subject])
         for leg in legs
         if not waits_for_nothing(leg.rule)
         for crossing in level_now(leg, values)
-        if crossing.subject in values
+        if crossing.subject in values and not is_window(crossing.subject)
     )
 
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from sniperforge.domain.ids import OrderId, leg_of_trigger, order_key
 from sniperforge.domain.intent import TradeIntent
 from sniperforge.domain.order import Leg, LegName, LegState, Order, OrderState
+from sniperforge.domain.time_window import is_window
 from sniperforge.domain.trigger import Subject, TriggerState
 from sniperforge.ports.records import WalletRecord
 from sniperforge.ports.store import Books, Store
@@ -45,8 +46,8 @@ class TriggerReport:
 
     @property
     def percent(self) -> Decimal | None:
-        """From the value to the level, as a share of the value: negative when the level is below."""
-        if self.value is None or self.view.level is None:
+        """From the value to the level, as a share of the value: negative when the level is below; not of a window."""
+        if self.value is None or self.view.level is None or is_window(self.view.trigger.subject):
             return None
         return (self.view.level - self.value) / self.value * 100
 

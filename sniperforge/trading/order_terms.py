@@ -16,6 +16,7 @@ from sniperforge.domain.intent import ExposureEffect
 from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.order import Amount, AmountKind, Crossing, OrderKind
 from sniperforge.domain.prices import MAX_PRICE, MIN_PRICE, SIGNIFICANT_DIGITS, price_key
+from sniperforge.domain.time_window import Once, is_window, window_of
 from sniperforge.domain.trigger import TRAIL_BPS_LEAST, TRAIL_BPS_MOST
 from sniperforge.errors import InvalidInputError
 from sniperforge.trading.executor_policy import ExecutorPolicy
@@ -80,7 +81,7 @@ class OrderTerms:
             settings' cap for entries.
         widen_to_bps: How wide that cap of an exit may become after trades that failed.
         confirmations: How many prices in a row must be beyond the level, for every leg.
-        expires_at: It ends then.
+        expires_at: It ends then, or earlier (`ends_at`).
         active_from: It begins then.
         deadline_s: How long a trade of it may be signed after it was decided.
         force: Take prices that make it fire at once.
@@ -116,6 +117,13 @@ class OrderTerms:
         return self.side is Side.SELL if self.reduce_only is None else self.reduce_only
 
     @property
+    def ends_at(self) -> datetime | None:
+        """`expires_at`, or when one of the windows of time is over that all have to be open: it can never fire then."""
+        windows = [window_of(one.subject) for one in self.conditions if self.needs_all and is_window(one.subject)]
+        ends = [one.ends for one in windows if isinstance(one, Once)]
+        return min((one for one in (self.expires_at, *ends) if one is not None), default=None)
+
+    @property
     def sells_somewhere(self) -> bool:
         """Whether any leg of it is an exit."""
         return self.side is Side.SELL or self.kind is OrderKind.BRACKET
@@ -149,7 +157,7 @@ def terms_problems(terms: OrderTerms, policy: ExecutorPolicy, now: datetime) -> 
         *_wrong_fields(terms),
         *_wrong_prices(terms),
         *_wrong_trail(terms),
-        *(Problem("conditions", text) for text in condition_problems(terms.conditions, needs_all=terms.needs_all)),
+        *_wrong_conditions(terms, now),
         *_wrong_amount(terms),
         *_wrong_caps(terms, policy),
         *_wrong_times(terms, policy, now),
@@ -222,6 +230,15 @@ def _wrong_trail(terms: OrderTerms) -> Iterator[Problem]:
         yield Problem(
             "trail_bps", f"{terms.trail_bps} is not within {TRAIL_BPS_LEAST} to {TRAIL_BPS_MOST} (0.01 % to 90 %)"
         )
+
+
+def _wrong_conditions(terms: OrderTerms, now: datetime) -> Iterator[Problem]:
+    begins, ends = (
+        None if moment is None or moment.tzinfo is None else moment for moment in (terms.active_from, terms.expires_at)
+    )
+    begins = now if begins is None else max(now, begins)
+    for text in condition_problems(terms.conditions, needs_all=terms.needs_all, begins=begins, ends=ends):
+        yield Problem("conditions", text)
 
 
 def _wrong_amount(terms: OrderTerms) -> Iterator[Problem]:

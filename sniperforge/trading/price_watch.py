@@ -1,4 +1,4 @@
-"""What open orders watch, as it is now: prices by Jupiter, ratios of two, and changes over a time.
+"""What open orders watch, as it is now: prices by Jupiter, ratios of two, changes over a time, and windows of time.
 
 A price that is missing, stale or jumped is no price, by the rules that trades go by (`price_checks`): what is made of
 it has no value, and why is said. One request brings the prices of 50 tokens.
@@ -7,14 +7,15 @@ it has no value, and why is said. One request brings the prices of 50 tokens.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from sniperforge.domain.money import Mint
 from sniperforge.domain.prices import MAX_PRICE, MIN_PRICE, Price, rounded_price
+from sniperforge.domain.time_window import TimeWindow, value_of
 from sniperforge.domain.trigger import Subject
-from sniperforge.domain.watching import Watching, watching
+from sniperforge.domain.watching import Watching, mints_of, watching
 from sniperforge.ports.chain import ChainReader, Commitment
 from sniperforge.ports.clock import Clock
 from sniperforge.ports.exchange import Exchange, Lane
@@ -36,6 +37,7 @@ SHORTEST_INTERVAL = timedelta(seconds=1)
 TOO_EARLY = "too early"
 """The kind of problem of a change over a time for which no price was kept yet: it ends by itself."""
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LEAST_SLACK = timedelta(seconds=60)
 _SLACK_SHARE = 10
 _FORGOTTEN_AT_ONCE = 1_000
@@ -109,10 +111,12 @@ class PriceWatch:
             RetryableError: Jupiter, the chain or the books cannot be reached now.
             InvalidInputError: One of the names is no name.
         """
-        watched = {subject: watching(subject) for subject in subjects}
+        every = {subject: watching(subject) for subject in subjects}
+        watched = {subject: one for subject, one in every.items() if isinstance(one, Watching)}
+        windows = {subject: one for subject, one in every.items() if not isinstance(one, Watching)}
+        if not watched:
+            return Look(values=_by_the_clock(windows, self._clock.now()), problems={}, observed=())
         mints = tuple(dict.fromkeys(mint for one in watched.values() for mint in one.mints))
-        if not mints:
-            return Look(values={}, problems={}, observed=())
         started = self._clock.now()
         with self._store.read() as books:
             last_seen = books.prices.newest(mints)
@@ -122,7 +126,8 @@ class PriceWatch:
         if answers.jumped:
             with self._store.write() as books:
                 books.prices.observe(answers.jumped)
-        return _look(watched, earlier, answers)
+        look = _look(watched, earlier, answers)
+        return replace(look, values={**look.values, **_by_the_clock(windows, answers.at)})
 
     def _ask(self, mints: Sequence[Mint], lane: Lane) -> Mapping[Mint, Price]:
         batches = [mints[start : start + MINTS_AT_ONCE] for start in range(0, len(mints), MINTS_AT_ONCE)]
@@ -205,7 +210,7 @@ def check_every(subjects: Sequence[Subject], *, calls: int, window: timedelta) -
         calls: How many requests of lane MONITORING the budget holds in any `window`, at least 1.
         window: Of the budget.
     """
-    mints = {mint for subject in subjects for mint in watching(subject).mints}
+    mints = {mint for subject in subjects for mint in mints_of(subject)}
     requests = -(-len(mints) // MINTS_AT_ONCE)
     return max(SHORTEST_INTERVAL, window * requests / calls)
 
@@ -247,6 +252,15 @@ def _look(
         sampled=tuple(price for price in over_time.values() if isinstance(price, Price)),
         longest_lookback=max(lookbacks, default=None),
     )
+
+
+def _by_the_clock(windows: Mapping[Subject, TimeWindow], at: datetime) -> dict[Subject, SeenValue]:
+    """Windows of time, open or shut; every look is a print of them."""
+    number = (at - _EPOCH) // timedelta(milliseconds=1)
+    return {
+        subject: SeenValue(value=value_of(window, at), print_number=number, at=at)
+        for subject, window in windows.items()
+    }
 
 
 def _value(one: Watching, earlier: PriceSample | None, answers: _Answers) -> SeenValue | str:

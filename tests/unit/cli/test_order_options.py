@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 
 from sniperforge.cli.order_options import (
     Typed,
+    TypedWindow,
     option_of,
     parse_base_amount,
     parse_conditions,
@@ -17,6 +18,7 @@ from sniperforge.cli.order_options import (
     parse_quote_amount,
 )
 from sniperforge.domain.order import ALL, Amount, AmountKind, Crossing
+from sniperforge.domain.time_window import Daily, Once, TimeWindow
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.errors import InvalidInputError, TokenError, WalletError
 from tests.fakes.clock import START
@@ -109,7 +111,7 @@ def test_a_time_that_could_mean_several_is_refused(text: str) -> None:
     ],
 )
 def test_a_condition_is_a_price_a_ratio_or_a_change(text: str, crossing: Crossing) -> None:
-    (typed,) = parse_conditions([text])
+    (typed,) = parse_conditions([text], START)
     assert typed.crossing(MINTS) == crossing
     assert set(typed.tokens) <= set(MINTS)
 
@@ -130,10 +132,63 @@ def test_a_condition_is_a_price_a_ratio_or_a_change(text: str, crossing: Crossin
 )
 def test_every_condition_that_has_no_such_form_is_told(text: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        parse_conditions(["SOL above 150", text, "nonsense"])
+        parse_conditions(["SOL above 150", text, "nonsense"], START)
     assert repr(text) in caught.value.what
     assert "'nonsense'" in caught.value.what
     assert "'SOL above 150'" not in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        ("time 09:00-17:30", Daily(time(9), time(17, 30), "UTC")),
+        (" TIME  22:00 - 02:00  Europe/Berlin ", Daily(time(22), time(2), "Europe/Berlin")),
+        ("time from 2026-01-02T09:00:00+01:00", Once(START + timedelta(hours=20), None)),
+        ("time until 12h", Once(None, START + timedelta(hours=12))),
+        ("time from 90s until 2026-01-02T00:00Z", Once(START + timedelta(seconds=90), START + timedelta(hours=12))),
+    ],
+)
+def test_a_condition_may_be_a_window_of_time(text: str, window: TimeWindow) -> None:
+    (typed,) = parse_conditions([text], START)
+    assert typed.crossing({}) == Crossing.into(window)
+    assert typed.tokens == ()
+
+
+def test_what_is_typed_of_a_window_is_typed_again_by_what_it_is_called() -> None:
+    for text in (
+        "time 09:00-17:30 Europe/Berlin",
+        "time from 2026-01-02T08:00:00+00:00 until 2026-01-03T08:00:00+00:00",
+    ):
+        (typed,) = parse_conditions([text], START)
+        assert isinstance(typed, TypedWindow)
+        assert str(typed.window) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("time 09:00-25:00", "'25:00' is no time of day"),
+        ("time 09:00-09:00", "it ends when it begins"),
+        ("time 09:00-10:00 Berlin", "'Berlin' is no time zone"),
+        ("time from 09:00", "'09:00' is neither a time with its zone nor a duration"),
+        ("time from 2h until 1h", "before it begins"),
+        ("time", "'time': no condition"),
+        ("time from", "'time from': no condition"),
+        ("time until", "'time until': no condition"),
+        ("time 9-10", "'time 9-10': no condition"),
+    ],
+)
+def test_a_window_that_there_cannot_be_is_told_with_every_other_condition_that_is_wrong(text: str, told: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_conditions([text, "nonsense"], START)
+    assert told in caught.value.what
+    assert "'nonsense': no condition" in caught.value.what
+    assert "time 09:00-17:30 Europe/Berlin" in caught.value.fix
+
+
+def test_a_token_may_be_called_time() -> None:
+    (typed,) = parse_conditions(["time above 5"], START)
+    assert typed.tokens == ("time",)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,13 +15,17 @@ from sniperforge.cli.order_words import (
     distance_words,
     duration_words,
     leg_words,
+    level_words,
     limit_words,
     risk_words,
     rule_words,
+    subject_words,
+    value_words,
 )
 from sniperforge.cli.token_names import TokenName, TokenNames
 from sniperforge.domain.ids import OrderId
 from sniperforge.domain.order import Amount, AmountKind, Crossing, Leg, LegName, Order, OrderKind
+from sniperforge.domain.time_window import OPEN, SHUT, Daily, Once, TimeWindow
 from sniperforge.trading.order_legs import legs_of, order_of
 from sniperforge.trading.order_market import Distance, distances
 from sniperforge.trading.order_report import read_order
@@ -242,3 +246,41 @@ def test_a_change_is_shown_as_the_order_will_be() -> None:
     text = "\n".join(edit_lines(edit, NAMES))
     assert "when SOL costs 150 USD or less" in text
     assert "ends          2026-01-01 13:00:00 UTC" in text
+
+
+@pytest.mark.parametrize(
+    ("window", "said", "called"),
+    [
+        (Daily(time(9), time(17, 30), "Europe/Berlin"), "from 09:00 to 17:30 Europe/Berlin", None),
+        (Once(START, None), "2026-01-01 12:00:00 UTC or later", "time from 2026-01-01T12:00:00+00:00"),
+        (Once(None, START + HOUR), "before 2026-01-01 13:00:00 UTC", "time until 2026-01-01T13:00:00+00:00"),
+        (Once(START, START + HOUR), "from 2026-01-01 12:00:00 UTC to 2026-01-01 13:00:00 UTC", None),
+    ],
+)
+def test_a_window_of_time_is_told_in_words_and_called_as_it_is_typed(
+    window: TimeWindow, said: str, called: str | None
+) -> None:
+    wanted = terms(OrderKind.CONDITIONAL, conditions=(below("140"), Crossing.into(window)))
+    assert words(wanted).startswith(f"when SOL costs 140 USD or less and it is {said}, at 2 looks in a row: sell")
+    assert subject_words(window.subject, NAMES) == (called or str(window))
+    assert [value_words(value, window.subject, NAMES) for value in (OPEN, SHUT)] == ["open", "shut"]
+    assert level_words(OPEN, SHUT, window.subject, NAMES) == f"{window} is shut"
+
+
+def test_a_window_is_no_distance_and_what_it_fired_at_is_no_price() -> None:
+    world = DeskWorld()
+    opens = Once(START + timedelta(seconds=2), None)
+    order = world.place(OrderKind.CONDITIONAL, conditions=(below("140"), Crossing.into(opens)), needs_all=False)
+    assert world.look_at_market() == []
+    report = read_order(world.store, order.id)
+    assert [one.percent is None for one in report.legs[0].triggers] == [False, True]
+    shown = "\n".join(show_lines(report, NAMES))
+    assert f"  level         {opens} is shut" in shown
+    assert "140 USD is 22.22 % below the market (180 USD)" in "\n".join(list_lines(report, NAMES))
+    assert as_json(report)["legs"][0]["triggers"][1]["distance_percent"] is None
+
+    decided = [world.look_at_market() for _ in range(3)]
+    assert [len(trades) for trades in decided] == [0, 1, 0]
+    shown = "\n".join(show_lines(read_order(world.store, order.id), NAMES))
+    assert "  fired         2026-01-01 12:00:03 UTC\n" in shown
+    assert ": leg main fired: trade " in world.events("order.fired")[0].message

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sniperforge.strategies.schedule import DAYS, Calendar, Every, Round, Timetable, moment_on
+from sniperforge.domain.wall_clock import moment_on
+from sniperforge.strategies.schedule import DAYS, Calendar, Every, Round, Timetable
 
 ZONES = (
     "UTC",

@@ -199,6 +199,17 @@ def test_what_fires_again_only_at_its_price_waits_while_there_is_none(world: Ord
     assert "no price" in (leg.reason or "")
 
 
+def test_a_gap_is_told_when_the_first_trade_is_decided_later_than_its_trigger_fired(world: OrderWorld) -> None:
+    world.tokens.dangerous.add(JUP)
+    world.stop(**BUYS)
+    assert world.price("0.3") == []
+    world.tokens.dangerous.clear()
+    world.pass_time(seconds=POSTPONED_FOR.total_seconds())
+    assert len(world.fire_again()) == 1
+    (event,) = world.events("order.fired")
+    assert "leg main fired at 0.3, gapped 2500 bps beyond its level: trade " in event.message
+
+
 def test_a_leg_that_fires_again_keeps_what_its_trigger_saw(world: OrderWorld) -> None:
     world.tokens.dangerous.add(JUP)
     world.stop(**BUYS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,9 +10,11 @@ import pytest
 from sniperforge.domain.intent import IntentState
 from sniperforge.domain.money import WSOL_MINT, Mint
 from sniperforge.domain.order import Amount, AmountKind, Crossing, LegName, Order, OrderKind, OrderState
+from sniperforge.domain.time_window import Daily, Once
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.errors import ExchangeUnavailableError, InvalidInputError, RateLimitedError
 from sniperforge.ports.exchange import Lane
+from sniperforge.ports.records import Severity
 from sniperforge.trading.order_manager import LookResult
 from sniperforge.trading.order_terms import Side
 from tests.fakes.look_world import Market
@@ -110,6 +112,60 @@ def test_any_condition_is_enough(market: Market) -> None:
     assert market.decided("0.5", "0.5") == []
     market.exchange.usd[Mint(SOL_CONDITION.subject)] = Decimal(205)
     assert len(market.decided("0.5", "0.5")) == 1
+
+
+def test_a_price_or_a_time_whichever_comes_first(market: Market) -> None:
+    below = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    opens = Crossing.into(Once(market.clock.now() + timedelta(seconds=4), None))
+    market.manager.create_conditional(**market.terms(conditions=(below, opens), needs_all=False))
+    assert market.decided("0.5", "0.5", "0.5", "0.5") == []
+    assert len(market.decided("0.5")) == 1, "at the second look at which it is open"
+
+    earlier = Market()
+    earlier.manager.create_conditional(**earlier.terms(conditions=(below, opens), needs_all=False))
+    assert len(earlier.decided("0.45", "0.45")) == 1
+
+
+def test_a_price_counts_only_while_the_window_is_open(market: Market) -> None:
+    """Shut, open from the tenth second on, and shut again at the twentieth."""
+    now = market.clock.now()
+    below = Crossing(subject=Subject(JUP), direction=Direction.DOWN, level=Decimal("0.45"))
+    window = Crossing.into(Once(now + timedelta(seconds=10), now + timedelta(seconds=20)))
+    order = market.manager.create_conditional(**market.terms(conditions=(below, window)))
+    assert order.expires_at == now + timedelta(seconds=20)
+    assert market.decided(*["0.44"] * 9) == []
+    assert market.decided(*["0.5"] * 3) == []
+    assert len(market.decided(*["0.44"] * 4)) == 1, "two looks for the price, then two for the time"
+
+    late = market.manager.create_conditional(**market.terms(conditions=(below, window), force=True))
+    assert market.decided(*["0.5"] * 7, *["0.44"] * 3) == []
+    assert market.states(late.id) == {"order": "expired", "main": "cancelled"}
+
+
+def test_a_stop_that_was_reached_in_vain_does_not_expire_silently(market: Market) -> None:
+    ends = market.clock.now() + timedelta(minutes=31)
+    order = market.manager.create_stop_loss(**market.terms(trigger=Decimal("0.45"), expires_at=ends))
+    (trade,) = market.decided("0.44", "0.44")
+    market.pass_time(minutes=30)
+    why = market.finish(trade).reason
+    assert why is not None
+    assert market.states(order.id) == {"order": "open", "main": "waiting"}
+    market.pass_time(minutes=1)
+    market.look("0.44")
+    assert market.states(order.id) == {"order": "expired", "main": "cancelled"}
+    (event,) = market.events("order.expired")
+    assert event.message.endswith(f"its time is over; leg main fired in vain: {why}")
+    assert event.severity is Severity.WARNING
+
+
+def test_a_time_alone_needs_no_price(market: Market) -> None:
+    daily = Daily(time(13), time(14), "UTC")
+    market.manager.create_conditional(**market.terms(conditions=(Crossing.into(daily),)))
+    before = len(market.exchange.calls)
+    assert market.look().decided == ()
+    market.pass_time(hours=1)
+    assert [len(market.look().decided) for _ in range(3)] == [0, 1, 0]
+    assert [call.method for call in market.exchange.calls[before:]] == []
 
 
 def test_a_price_that_is_missing_stale_or_jumped_fires_nothing_and_is_told_once(market: Market) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from sniperforge.domain.order import ALL, Amount, AmountKind, OrderKind
+from sniperforge.domain.order import ALL, Amount, AmountKind, Crossing, OrderKind
+from sniperforge.domain.time_window import Daily, Once
 from sniperforge.trading.order_market import market_problems
 from sniperforge.trading.order_terms import OrderTerms, Side, terms_problems
 from tests.fakes.clock import START
@@ -361,6 +363,50 @@ def test_conditions_that_can_never_hold_at_once_are_refused_where_all_must(condi
 )
 def test_conditions_that_can_hold_at_once_are_taken(conditions: Any) -> None:
     assert problems(terms(OrderKind.CONDITIONAL, conditions=conditions)) == []
+
+
+OFFICE = Crossing.into(Daily(time(9), time(17, 30), "UTC"))
+NIGHT = Crossing.into(Daily(time(22), time(2), "UTC"))
+
+
+def test_windows_of_time_go_with_prices_that_they_do_not_contradict() -> None:
+    assert problems(terms(OrderKind.CONDITIONAL, conditions=(below("140"), OFFICE))) == []
+    assert problems(terms(OrderKind.CONDITIONAL, conditions=(OFFICE, NIGHT), needs_all=False)) == []
+    found = only_problem(terms(OrderKind.CONDITIONAL, conditions=(below("140"), above("150"), OFFICE)))
+    assert found.startswith("conditions: these can never hold at once: ")
+
+
+def test_windows_that_never_come_together_are_refused_where_all_must() -> None:
+    found = only_problem(terms(OrderKind.CONDITIONAL, conditions=(OFFICE, below("140"), NIGHT)))
+    told = "time 09:00-17:30 UTC, time 22:00-02:00 UTC"
+    assert found == f"conditions: these never come together while the order is open: {told}"
+
+
+def test_a_window_that_is_over_or_opens_when_the_order_has_ended_is_refused_however_many_are_needed() -> None:
+    over = Crossing.into(Once(None, START))
+    for needs_all in (True, False):
+        found = only_problem(terms(OrderKind.CONDITIONAL, conditions=(below("140"), over), needs_all=needs_all))
+        assert (
+            found == f"conditions: time until {START.isoformat()}: it is over, or does not come before the order ends"
+        )
+    assert problems(terms(OrderKind.CONDITIONAL, conditions=(NIGHT,), expires_at=START + 11 * HOUR)) == []
+    assert "does not come before" in only_problem(
+        terms(OrderKind.CONDITIONAL, conditions=(NIGHT,), expires_at=START + 10 * HOUR)
+    )
+    begins = START + 15 * HOUR
+    assert "does not come before" in only_problem(
+        terms(OrderKind.CONDITIONAL, conditions=(NIGHT,), active_from=begins, expires_at=begins + HOUR)
+    )
+
+
+def test_an_order_ends_with_the_first_window_that_has_to_be_open() -> None:
+    until = [Crossing.into(Once(None, START + hours * HOUR)) for hours in (3, 2)]
+    wanted = terms(OrderKind.CONDITIONAL, conditions=(*until, below("140"), OFFICE))
+    assert wanted.ends_at == START + 2 * HOUR
+    assert replace(wanted, expires_at=START + HOUR).ends_at == START + HOUR
+    assert replace(wanted, expires_at=START + 5 * HOUR).ends_at == START + 2 * HOUR
+    assert replace(wanted, needs_all=False).ends_at is None
+    assert terms(OrderKind.CONDITIONAL, conditions=(OFFICE,)).ends_at is None
 
 
 def test_only_conditions_that_contradict_each_other_are_named() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from sniperforge.domain.money import Mint
+from sniperforge.domain.time_window import OPEN, SHUT, Daily, Once
 from sniperforge.domain.trigger import Subject
 from sniperforge.domain.watching import Watching
 from sniperforge.errors import ExchangeUnavailableError, InvalidInputError, NodeUnavailableError, RateLimitedError
@@ -45,6 +46,33 @@ def test_nothing_is_asked_for_nothing(world: PriceWorld) -> None:
     world.chain.nodes[0].failure = NodeUnavailableError("nobody is there")
     assert world.look() == Look(values={}, problems={}, observed=())
     assert world.market.calls == []
+
+
+def test_a_window_of_time_has_a_value_at_every_look_and_asks_nobody(world: PriceWorld) -> None:
+    world.chain.nodes[0].failure = NodeUnavailableError("nobody is there")
+    daily, opens = Daily(time(9), time(17, 30), "UTC"), Once(START + HOUR, None)
+    numbers = []
+    for shown in ({daily.subject: OPEN, opens.subject: SHUT}, {daily.subject: OPEN, opens.subject: OPEN}):
+        look = world.look(daily.subject, opens.subject)
+        assert {subject: seen.value for subject, seen in look.values.items()} == shown
+        assert look.problems == {}
+        numbers.append({seen.print_number for seen in look.values.values()})
+        world.clock.advance(HOUR)
+    assert [len(one) for one in numbers] == [1, 1]
+    assert min(numbers[1]) > max(numbers[0])
+    assert world.market.calls == []
+
+
+def test_a_window_is_looked_at_beside_prices_and_costs_no_request(world: PriceWorld) -> None:
+    opens = Once(START, None)
+    look = world.look(SOL_USD, opens.subject)
+    assert {subject: seen.value for subject, seen in look.values.items()} == {
+        SOL_USD: Decimal("180.25"),
+        opens.subject: OPEN,
+    }
+    assert {seen.at for seen in look.values.values()} == {START}
+    assert [call.what for call in world.market.calls] == [(SOL,)]
+    assert check_every([opens.subject], calls=1, window=timedelta(minutes=1)) == timedelta(seconds=1)
 
 
 def test_more_than_fifty_are_asked_in_batches_that_go_together(world: PriceWorld) -> None:
