@@ -24,7 +24,9 @@ LOOKED_AHEAD = timedelta(days=400)
 
 _KIND = "time"
 _DAY = timedelta(days=1)
-_TIME = re.compile(r"\d\d:\d\d")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
+_FARTHEST = datetime(9_998, 1, 1, tzinfo=UTC)
+"""Beyond this no zone can tell the time, and nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +144,9 @@ def time_of_day(text: str) -> time:
     Raises:
         InvalidInputError: It is none.
     """
-    if _TIME.fullmatch(text):
-        try:
-            return time.fromisoformat(text)
-        except ValueError:
-            pass
-    raise InvalidInputError(f"{text!r} is no time of day; write it like 09:30", subject=_KIND)
+    if not _TIME.fullmatch(text):
+        raise InvalidInputError(f"{text!r} is no time of day; write it like 09:30", subject=_KIND)
+    return time.fromisoformat(text)
 
 
 def value_of(window: TimeWindow, at: datetime) -> Decimal:
@@ -168,6 +167,8 @@ def open_together(windows: Sequence[TimeWindow], after: datetime, until: datetim
     """
     begins = [one.begins for one in windows if isinstance(one, Once) and one.begins is not None]
     earliest = max([after, *begins])
+    if earliest > _FARTHEST:
+        return None
     latest = earliest + LOOKED_AHEAD
     if until is not None:
         latest = min(latest, until)

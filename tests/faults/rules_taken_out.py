@@ -21,6 +21,7 @@ from tests.faults import (
     rules_of_orders_life,
     rules_of_orders_looks,
     rules_of_orders_prices,
+    rules_of_orders_windows,
 )
 from tests.faults.planting import found_by, plant_all
 
@@ -30,6 +31,7 @@ ORDER_RULES = (
     *rules_of_orders_life.RULES,
     *rules_of_orders_looks.RULES,
     *rules_of_orders_prices.RULES,
+    *rules_of_orders_windows.RULES,
     *rules_of_orders_desk.RULES,
 )
 RULES = (*rules_before_sending.RULES, *rules_after_sending.RULES, *rules_of_booking.RULES, *ORDER_RULES)
@@ -56,6 +58,8 @@ SUITE = (
             "price_watch",
         )
     ),
+    "tests/unit/cli/test_order_words.py",
+    "tests/unit/domain/test_time_window.py",
     "tests/unit/workers/test_looks.py",
     "tests/contract/test_triggers.py",
     "tests/integration/storage/test_columns.py",

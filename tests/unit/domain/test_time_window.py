@@ -153,6 +153,12 @@ def test_what_comes_after_the_end_does_not_count() -> None:
     assert open_together([OFFICE], START, START) is None
 
 
+def test_what_begins_when_there_are_no_more_dates_never_opens() -> None:
+    farthest = datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    assert open_together([Once(farthest, None), Daily(time(0), time(1), "Pacific/Apia")], START, None) is None
+    assert open_together([OFFICE], farthest, None) is None
+
+
 def test_two_zones_may_meet_only_while_their_clocks_differ_by_another_hour() -> None:
     """Between the two changes of spring New York is four hours behind London, and else five."""
     london, new_york = Daily(time(13), time(13, 1), "Europe/London"), Daily(time(9), time(9, 1), "America/New_York")
