@@ -118,13 +118,19 @@ class Behind:
             return False
         return True
 
+    @property
+    def level(self) -> Decimal:
+        """Where it fires."""
+        assert self.best is not None
+        away = self.best * self.bps / 10_000 if self.bps is not None else self.amount
+        assert away is not None
+        return self.best - away if self.down else self.best + away
+
     def _is_reached(self, value: Decimal) -> bool:
         if self.best is None:
             assert self.activation is not None
             return value >= self.activation if self.down else value <= self.activation
-        away = self.best * self.bps / 10_000 if self.bps is not None else self.amount
-        assert away is not None
-        return value <= self.best - away if self.down else value >= self.best + away
+        return value <= self.level if self.down else value >= self.level
 
 
 @dataclass
@@ -229,6 +235,11 @@ class NaiveLeg:
     trade: IntentId | None = None
     is_final: bool = False
     unasked: frozenset[Subject] = frozenset()
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether values are asked for: what is held back is still followed, unless it fired before."""
+        return self.state is LegState.ARMED or (self.state is LegState.SUSPENDED and self.refire_at is None)
 
     @property
     def needs_values(self) -> bool:

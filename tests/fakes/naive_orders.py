@@ -21,8 +21,7 @@ STANDSTILL = timedelta(minutes=10)
 TRIED_AGAIN_AFTER = timedelta(seconds=10)
 """Where a price is missing."""
 
-WATCHED = frozenset({LegState.ARMED, LegState.SUSPENDED})
-IDLE = WATCHED | {LegState.DORMANT, LegState.WAITING}
+IDLE = frozenset({LegState.ARMED, LegState.SUSPENDED, LegState.DORMANT, LegState.WAITING})
 LIVE = frozenset({LegState.FIRED, LegState.FILLED})
 
 Fired = tuple[OrderId, LegName]
@@ -271,7 +270,7 @@ class NaiveOrders:
         news[subject] = before is not None
         for order in self.open():
             for leg in order.legs:
-                if leg.state in WATCHED and leg.see(subject, new.value, before):
+                if leg.is_watched and leg.see(subject, new.value, before):
                     yield order, leg
 
     def open(self) -> list[NaiveOrder]:
@@ -279,7 +278,7 @@ class NaiveOrders:
         return [order for order in self.orders if order.state is OrderState.OPEN]
 
     def _watched(self) -> set[Subject]:
-        legs = [leg for order in self.open() for leg in order.legs if leg.state in WATCHED]
+        legs = [leg for order in self.open() for leg in order.legs if leg.is_watched]
         return {subject for leg in legs for subject in leg.waits.subjects if subject not in leg.unasked}
 
     def taking_turns(self) -> list[tuple[NaiveOrder, NaiveLeg]]:

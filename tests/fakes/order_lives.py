@@ -8,8 +8,11 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from sniperforge.domain.ids import IntentId
 from sniperforge.domain.order import LegState, OrderKind
 from tests.fakes.drawn_orders import counts, minutes, numbers, pairs, prices, wanted_now
+from tests.fakes.naive_legs import NaiveLeg
+from tests.fakes.naive_orders import NaiveOrder
 from tests.fakes.order_terms import JUP, SOL
 from tests.fakes.prices_where import prices_at
 from tests.fakes.watched_orders import MINUTE, SECOND, WatchedOrders
@@ -88,15 +91,32 @@ class OrderLives(WatchedOrders):
         found = self.with_a_trade(number, is_made=is_made)
         if found is None:
             return
-        order, leg, trade = found
+        order, leg, _ = found
         if is_over:
             self.pass_its_time(order)
-        self.trades.fail(trade)
-        self.scan.fail(order, leg, self.world.clock.now())
+        self._fail(*found)
         self.world.clock.advance(later * SECOND)
         for sol, jup in path:
             self.look({SOL: sol, JUP: jup})
         self.look(prices_at(leg.waits))
+
+    @rule(number=numbers, looks=st.integers(0, 4))
+    def fail_one_exit_and_then_the_other(self, number: int, looks: int) -> None:
+        """The first is due again by then, and fires again if its price is there, or waits for what the other does."""
+        found = self.with_a_trade(number, is_made=True)
+        if found is None or not (siblings := found[0].siblings(found[1])):
+            return
+        self._fail(*found)
+        for _ in range(looks):
+            self.look(prices_at(siblings[0].waits))
+        for one in self.with_trades(LegState.FIRED):
+            if one[1] is siblings[0]:
+                self._fail(*one)
+                self.look(prices_at(found[1].waits))
+
+    def _fail(self, order: NaiveOrder, leg: NaiveLeg, trade: IntentId) -> None:
+        self.trades.fail(trade)
+        self.scan.fail(order, leg, self.world.clock.now())
 
     @rule(number=numbers)
     def cancel_a_trade(self, number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
 from sniperforge.domain.money import Mint
 from sniperforge.domain.trigger import Subject
@@ -11,6 +11,9 @@ from tests.fakes.naive_legs import RATIO, AtOnce, Behind, Level, Several, Waits
 from tests.fakes.order_terms import JUP, SOL
 
 _AS_RATIOS_ARE_TOLD = Context(prec=17)
+_CENT = Decimal("0.01")
+_LEAST, _MOST = 80, 125
+"""How far the market goes: at a few dollars a trail by an amount would be no trail any more."""
 
 
 def prices_at(waits: Waits) -> dict[Mint, Decimal | None]:
@@ -23,8 +26,10 @@ def prices_at(waits: Waits) -> dict[Mint, Decimal | None]:
 def prices_of(waits: Waits, among: Sequence[Level] = ()) -> tuple[Decimal, Decimal] | None:
     """A price of SOL and one of JUP at which this is so, and as few of the others as can be."""
     if isinstance(waits, Behind):
-        level = waits.activation or Decimal(100)
-        return level, level
+        level = waits.activation
+        if waits.best is not None:
+            level = waits.level.quantize(_CENT, ROUND_FLOOR if waits.down else ROUND_CEILING)
+        return (level, level) if level is not None and _LEAST < level < _MOST else None
     levels = among or (waits.levels if isinstance(waits, Several) else () if isinstance(waits, AtOnce) else (waits,))
     told = [Decimal(price) for price in (100, 88, 112)] + [one.level for one in levels if one.subject != RATIO]
     ratios = [Decimal(1)] + [one.level for one in levels if one.subject == RATIO]

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from sniperforge.domain.ids import IntentId, order_of_key
 from sniperforge.domain.money import Mint
-from sniperforge.domain.order import Leg, LegName, LegState, OrderKind, OrderState
+from sniperforge.domain.order import Leg, LegName, LegState, OrderKind
 from sniperforge.domain.trigger import Subject, TriggerState
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import Asset
@@ -20,7 +20,7 @@ from sniperforge.trading.order_firing import Firing
 from sniperforge.trading.order_manager import LookResult, OrderManager
 from tests.fakes.desk_world import DeskWorld, opening
 from tests.fakes.ended_trades import EndedTrades
-from tests.fakes.naive_legs import Behind, NaiveLeg
+from tests.fakes.naive_legs import NaiveLeg
 from tests.fakes.naive_orders import Fired, NaiveOrder, NaiveOrders, can_be_placed
 from tests.fakes.order_terms import JUP, SOL, terms
 from tests.fakes.plan_world import CountedBells
@@ -28,6 +28,9 @@ from tests.fakes.prices_where import prices_at, values_of
 from tests.fakes.small_groups import SmallGroups
 from tests.fakes.store import FakeStore
 from tests.fakes.trading_market import Points
+
+LOOKS_TO_FIRE = 4
+"""As many as any order wants in a row, and one that a trail follows from."""
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 
@@ -153,16 +156,11 @@ class WatchedOrders(RuleBasedStateMachine):
         if not is_made:
             found = self.with_trades(LegState.FIRED)
             return found[-1 - number % len(found)] if found else None
-        idle = [
-            leg
-            for order in self.scan.open()
-            for leg in order.legs
-            if leg.state is LegState.ARMED and not isinstance(leg.waits, Behind)
-        ]
+        idle = [leg for order in self.scan.open() for leg in order.legs if leg.state is LegState.ARMED]
         if not idle:
             return None
         leg = idle[-1 - number % len(idle)]
-        for _ in range(3):
+        for _ in range(LOOKS_TO_FIRE):
             self.look(prices_at(leg.waits))
         return next((one for one in self.with_trades(LegState.FIRED) if one[1] is leg), None)
 
@@ -200,13 +198,24 @@ class WatchedOrders(RuleBasedStateMachine):
         """Every order and leg stands where it stands by hand."""
         if not hasattr(self, "manager"):
             return
-        expected = {one.id: _as_told(one.state, one.legs) for one in self.scan.orders}
+        expected = {
+            one.id: (one.state, one.terms.expires_at, one.cancel_wanted, _as_told(one.legs)) for one in self.scan.orders
+        }
         with self.world.store.read() as books:
             orders = [books.orders.get(one.id) for one in self.scan.orders]
-            found = {one.id: _as_told(one.state, books.orders.legs(one.id)) for one in orders if one is not None}
+            found = {
+                one.id: (
+                    one.state,
+                    one.expires_at,
+                    one.cancel_requested_at is not None,
+                    _as_told(books.orders.legs(one.id)),
+                )
+                for one in orders
+                if one is not None
+            }
         assert found == expected
 
 
-def _as_told(state: OrderState, legs: Sequence[NaiveLeg | Leg]) -> tuple[OrderState, dict[LegName, tuple[Any, ...]]]:
-    """What an order says of itself."""
-    return state, {leg.name: (leg.state, leg.firings, leg.refire_at, leg.amount) for leg in legs}
+def _as_told(legs: Sequence[NaiveLeg | Leg]) -> dict[LegName, tuple[Any, ...]]:
+    """What is said of legs."""
+    return {leg.name: (leg.state, leg.firings, leg.refire_at, leg.amount) for leg in legs}
