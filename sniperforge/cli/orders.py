@@ -27,6 +27,7 @@ from sniperforge.cli.token_names import TokenName, TokenNames, names_of
 from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.order import Amount, Crossing, OrderKind
 from sniperforge.errors import InvalidInputError, TokenError, WalletError
+from sniperforge.trading.order_changes import changed_terms
 from sniperforge.trading.order_terms import OrderTerms, Side, terms_problems
 
 if TYPE_CHECKING:
@@ -260,8 +261,10 @@ def edit(
             None if expires_at == _NEVER else typed.read("expires_at", expires_at, lambda text: parse_moment(text, now))
         )
         given["expires_at"] = ends
-    if typed.noted:
-        typed.refuse()
+    if typed.noted:  # as for a new order
+        with services.store.read() as books:
+            terms = changed_terms(order, books.orders.legs(order.id), given)
+        typed.refuse(map(str, terms_problems(terms, services.executor_policy, now)), symbols=tokens.symbols)
     changed = _drafted_edit(services, order, given, typed, tokens)
     if not (json_output and yes):
         names = names_of(services, mints_in(order, changed.changed_legs))

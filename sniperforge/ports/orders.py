@@ -105,5 +105,5 @@ class Orders(Protocol):
         ...
 
     def expiring(self, now: datetime, limit: int) -> tuple[Order, ...]:
-        """OPEN orders whose `expires_at` has come, longest due first."""
+        """OPEN orders whose `expires_at` has come and that have no live leg, longest due first."""
         ...

@@ -16,6 +16,7 @@ from sniperforge.domain.ids import OrderId
 from sniperforge.domain.money import WSOL_MINT, Address
 from sniperforge.domain.order import (
     LEG_TRANSITIONS,
+    LIVE_LEG_STATES,
     ORDER_TRANSITIONS,
     Amount,
     AmountKind,
@@ -398,6 +399,8 @@ def test_open_orders_expire_when_their_time_has_come(store: Store) -> None:
     add(store, an_order("never"))
     for state in set(OrderState) - {OrderState.OPEN}:
         add(store, an_order(state, state=state, expires_at=START))
+    for leg_state in LIVE_LEG_STATES:  # its trade ends it
+        add(store, an_order(f"leg-{leg_state}", expires_at=START), a_leg(f"leg-{leg_state}", state=leg_state))
     with store.read() as books:
         assert names(books.orders.expiring(START, 10)) == ["late", "now"]
         assert names(books.orders.expiring(START, 1)) == ["late"]

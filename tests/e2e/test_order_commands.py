@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,8 @@ def test_orders_of_every_kind_are_listed_shown_changed_and_cancelled(home: Home)
     stop = create(home, "stop-loss", "--trigger", "140", "--expires-at", "7d", "--amount", "50%")
     create(home, "take-profit", "--trigger", "220", "--quote-amount", "100", "--no-reduce-only")
     trail = create(home, "trailing-stop", "--trail-amount", "9", "--amount", "2")
-    create(home, "conditional", "--condition", "SOL/JUP below 100", "--condition", "SOL above 300", "--match", "any")
+    conditions = ("SOL/JUP below 100", "SOL above 300", "time from 1h until 2h", "time 09:00-17:30 Europe/Berlin")
+    conditional = create(home, "conditional", *chain(*(("--condition", one) for one in conditions)), "--match", "any")
     create(home, "oco", "--stop-loss", "140", "--take-profit", "220")
     create(home, "bracket", "--stop-loss", "140", "--take-profit", "220", "--entry", "150", "--quote-amount", "50")
     assert stop["legs"][0]["amount"] == {"kind": "percent", "value": 5_000}
@@ -128,6 +130,7 @@ def test_orders_of_every_kind_are_listed_shown_changed_and_cancelled(home: Home)
         "1 SOL costs 100 JUP or less or SOL costs 300 USD or more",
         "once the entry has filled",
         "falls by 9 USD",
+        "or it is from 09:00 to 17:30 Europe/Berlin, at 2 looks in a row",
     ):
         assert shown in listed, listed
     assert len(home.json("order-list")) == 6
@@ -137,6 +140,13 @@ def test_orders_of_every_kind_are_listed_shown_changed_and_cancelled(home: Home)
     assert "SOL falls by 7 % from its highest price" in changed.text
     (trigger,) = home.json("order-show", trail["id"])["legs"][0]["triggers"]
     assert (trigger["best"], trigger["confirmations"]) == (best, 3)
+    wrong = ("--condition", "NOPE above 5", "--condition", "time until 2020-01-01T00:00Z", "--confirmations", "0")
+    refused = home.run("order-edit", conditional["id"], *wrong, "--match", "all", "--yes")
+    assert refused.status == 1
+    for told in ("--condition: NOPE", "does not come before the order ends", "--confirmations: 0 is not within 1 to"):
+        assert told in refused.text, refused.text
+    until = home.json("order-edit", conditional["id"], "--condition", "time until 9h", "--match", "all", "--yes")
+    assert until["expires_at"] is not None
     unasked = home.run("order-edit", stop["id"], "--trigger", "141")
     assert (unasked.status, "nobody is there to ask" in unasked.text) == (1, True)
     assert home.json("order-edit", stop["id"], "--expires-at", "never", "--yes")["expires_at"] is None

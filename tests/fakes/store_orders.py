@@ -12,6 +12,7 @@ from sniperforge.domain.ids import OrderId
 from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.order import (
     LEG_TRANSITIONS,
+    LIVE_LEG_STATES,
     ORDER_TRANSITIONS,
     Condition,
     Leg,
@@ -121,7 +122,12 @@ class FakeOrders(Part):
     def expiring(self, now: datetime, limit: int) -> tuple[Order, ...]:
         return self._rows(
             self._data.orders,
-            lambda order: order.state is OrderState.OPEN and order.expires_at is not None and order.expires_at <= now,
+            lambda order: (
+                order.state is OrderState.OPEN
+                and order.expires_at is not None
+                and order.expires_at <= now
+                and not any(leg.state in LIVE_LEG_STATES for leg in self.legs(order.id))
+            ),
             lambda order: (order.expires_at, order.id),
             limit=limit,
         )

@@ -6,11 +6,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, text, update
+from sqlalchemy import ColumnElement, Select, bindparam, exists, or_, text, update
 
 from sniperforge.domain.ids import OrderId
 from sniperforge.domain.money import Address
-from sniperforge.domain.order import LEG_TRANSITIONS, ORDER_TRANSITIONS, Leg, LegName, LegState, Order, OrderState
+from sniperforge.domain.order import (
+    LEG_TRANSITIONS,
+    LIVE_LEG_STATES,
+    ORDER_TRANSITIONS,
+    Leg,
+    LegName,
+    LegState,
+    Order,
+    OrderState,
+)
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.orders import LEG_CHANGES, ORDER_CHANGES
 from sniperforge.storage import tables
@@ -188,6 +197,7 @@ _EXPIRING = _listing(
     _Orders.query,
     tables.EXPIRING_ORDER,
     _order.expires_at <= bindparam("now"),
+    ~exists().where(_leg.order_id == _order.id, or_(*(_leg.state == state for state in sorted(LIVE_LEG_STATES)))),
     order=(_order.expires_at, _order.id),
 )
 _IN_STATE = _listing(
