@@ -128,13 +128,14 @@ def holds(rule: Rule, values: Mapping[Subject, Decimal]) -> bool:
     """Whether what a leg waits for is so at this look. A turn of the price, which a trail waits for, has been.
 
     Raises:
-        PriceUnavailableError: A value that is needed is missing.
+        PriceUnavailableError: A value is missing that could make it so.
     """
     if isinstance(rule, Trail):
         return False
-    if isinstance(rule, Crossing):
-        return all(_holding((rule,), values))
-    return (all if rule.needs_all else any)(_holding(rule.crossings, values))
+    if isinstance(rule, Condition) and not rule.needs_all:
+        known = [one for one in rule.crossings if one.subject in values]
+        return any(_holding(known, values)) or any(_holding(rule.crossings, values))
+    return all(_holding(rule.crossings if isinstance(rule, Condition) else (rule,), values))
 
 
 def _holding(crossings: Sequence[Crossing], values: Mapping[Subject, Decimal]) -> list[bool]:

@@ -39,9 +39,9 @@ class Level:
         return (self.subject,)
 
     def holds(self, values: Values) -> bool:
-        """Whether it is so now."""
-        value = values[self.subject]
-        return value <= self.level if self.down else value >= self.level
+        """Whether it is known to be so now."""
+        value = values.get(self.subject)
+        return value is not None and (value <= self.level if self.down else value >= self.level)
 
     def begin(self, values: Values) -> None:  # noqa: ARG002
         """It is watched from now on."""
@@ -155,7 +155,7 @@ class Several:
         return tuple(dict.fromkeys(level.subject for level in self.levels))
 
     def holds(self, values: Values) -> bool:
-        """Whether it is so now."""
+        """Whether it is known to be so now."""
         return (all if self.needs_all else any)([level.holds(values) for level in self.levels])
 
     def begin(self, values: Values) -> None:

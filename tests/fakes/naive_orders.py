@@ -251,13 +251,12 @@ class NaiveOrders:
 
     def _fires_again(self, order: NaiveOrder, leg: NaiveLeg, values: Values, now: datetime) -> bool:
         """A stop gets out whatever the price is; everything else waited for a price, and trades at that or waits."""
-        if not leg.gets_out and not isinstance(leg.waits, AtOnce):
-            if any(subject not in values for subject in leg.waits.subjects):
-                leg.refire_at = now + TRIED_AGAIN_AFTER
-                return False
-            if not leg.waits.holds(values):
+        if not leg.gets_out and not isinstance(leg.waits, AtOnce) and not leg.waits.holds(values):
+            if all(subject in values for subject in leg.waits.subjects):
                 leg.begin_anew(values)
-                return False
+            else:
+                leg.refire_at = now + TRIED_AGAIN_AFTER
+            return False
         order.fire(leg)
         return True
 

@@ -211,7 +211,21 @@ FIRING_AGAIN = (
     order_rule(
         "any of several conditions has to be all when it fires again",
         "one_condition_that_is_still_so_is_enough_to_fire_again",
-        Change(ORDER_ARMING, "(all if rule.needs_all else any)(", "all("),
+        Change(ORDER_ARMING, "if isinstance(rule, Condition) and not rule.needs_all:", "if rule is None:"),
+    ),
+    order_rule(
+        "any of several conditions does not count while another one has no price",
+        "any_condition_that_is_known_to_hold_is_enough_to_fire_again",
+        Change(ORDER_ARMING, "any(_holding(known, values)) or any(", "any("),
+    ),
+    order_rule(
+        "a condition without a price does not hold",
+        "any_condition_may_hold_while_one_of_them_has_no_price",
+        Change(
+            ORDER_ARMING,
+            "any(_holding(known, values)) or any(_holding(rule.crossings, values))",
+            "any(_holding(known, values))",
+        ),
     ),
     order_rule(
         "what is armed again has no trigger",

@@ -13,7 +13,7 @@ import pytest
 from sniperforge.domain.ids import IntentId, OrderId
 from sniperforge.domain.intent import ExposureEffect, IntentState
 from sniperforge.domain.money import WSOL_MINT, Address
-from sniperforge.domain.order import Amount, AmountKind, Condition, LegName, LegState, OrderKind, Trail
+from sniperforge.domain.order import Amount, AmountKind, Condition, Crossing, LegName, LegState, OrderKind, Trail
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.errors import ExchangeUnavailableError
 from sniperforge.ports.records import WalletRecord
@@ -197,6 +197,28 @@ def test_what_fires_again_only_at_its_price_waits_while_there_is_none(world: Ord
     leg = world.legs()[LegName.MAIN]
     assert (leg.state, leg.refire_at) == (LegState.WAITING, world.clock.now() + POSTPONED_FOR)
     assert "no price" in (leg.reason or "")
+
+
+def test_any_condition_that_is_known_to_hold_is_enough_to_fire_again(world: OrderWorld) -> None:
+    never = Crossing(subject=Subject("OTHER"), direction=Direction.UP, level=Decimal(9))
+    world.place(world.leg(rule=Condition(needs_all=False, crossings=(never, ABOVE))), kind=OrderKind.CONDITIONAL)
+    (intent,) = world.price("0.8")
+    fails(world, intent)
+    assert len(world.fire_again()) == 1
+
+
+def test_any_condition_may_hold_while_one_of_them_has_no_price(world: OrderWorld) -> None:
+    other = Crossing(subject=Subject("OTHER"), direction=Direction.UP, level=Decimal(9))
+    world.place(world.leg(rule=Condition(needs_all=False, crossings=(other, ABOVE))), kind=OrderKind.CONDITIONAL)
+    (intent,) = world.price("0.8")
+    fails(world, intent)
+    world.values[PRICE] = Decimal("0.5")
+    assert world.fire_again() == []
+    assert world.legs()[LegName.MAIN].state is LegState.WAITING
+    world.values[Subject("OTHER")] = Decimal(8)
+    world.pass_time(seconds=POSTPONED_FOR.total_seconds())
+    assert world.fire_again() == []
+    assert world.legs()[LegName.MAIN].state is LegState.ARMED
 
 
 def test_a_gap_is_told_when_the_first_trade_is_decided_later_than_its_trigger_fired(world: OrderWorld) -> None:
