@@ -143,13 +143,15 @@ class SqlTriggers:
                 self._subjects.write(replace(known, problem=None, problem_since=None))
             return TickResult(is_news=False, fired=0)
         before = known.value if in_a_row(known.seen_at, at) else None
-        groups = self._trailing.follow(self._trailing.of(subject), value, before)
+        groups_before = self._trailing.of(subject)
+        groups = self._trailing.follow(groups_before, value, before)
         opened, within = self._trailing.reached(groups, value)
         found = self._moving.ask(_FOUND, subject=subject, up=places[Direction.UP], down=places[Direction.DOWN])
         may_fire = {row.id: row for row in (*found, *within)}
         fired = self._counted(may_fire.values(), groups, places, follows=before is not None)
         self._moving.fire(fired, value, at)
-        self._trailing.renewed(opened)
+        risen = [group for group, old in zip(groups, groups_before, strict=True) if group.floor != old.floor]
+        self._trailing.renew(subject, [*risen, *opened])
         now = SubjectRow(
             name=subject, watched=known.watched - len(fired), value=value, print_number=print_number, seen_at=at
         )

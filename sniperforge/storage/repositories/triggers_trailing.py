@@ -95,8 +95,12 @@ class Trailing(Rows[Group]):
         return groups[-1].id
 
     def follow(self, groups: Sequence[Group], value: Decimal, before: Decimal | None) -> list[Group]:
-        """Let every trail of a subject see a value and the one before it; returns its groups as they are then."""
-        risen: list[Group] = []
+        """Let every trail of a subject see a value and the one before it.
+
+        Returns:
+            Its groups, with their floors as they are then; `renew` has to write those that have risen.
+        """
+        floors: dict[int, int] = {}
         for direction in Direction:
             seen = steady(direction, value, before)
             if seen is None:
@@ -105,9 +109,8 @@ class Trailing(Rows[Group]):
             mine = [group for group in groups if group.direction is direction]
             overtaken = [group for group in mine if group.floor is not None and group.floor < place]
             overtaken += self._pool_overtaken(mine, overtaken, place)
-            risen += [replace(group, floor=place) for group in overtaken]
-        renewed = {group.id: group for group in self.renewed(risen)}
-        return [renewed.get(group.id, group) for group in groups]
+            floors |= {group.id: place for group in overtaken}
+        return [replace(group, floor=floors[group.id]) if group.id in floors else group for group in groups]
 
     def _pool_overtaken(self, groups: Sequence[Group], overtaken: Sequence[Group], place: int) -> list[Group]:
         """The group without a floor if it has to get one; where few peaks are worse than a value, those are moved."""
@@ -130,24 +133,26 @@ class Trailing(Rows[Group]):
         opened: list[Group] = []
         rows: list[MovingRow] = []
         for group in groups:
-            if group.floor is None or group.nearest is None or group.nearest < place_of(group.direction, value):
+            place = place_of(group.direction, value)
+            # No trail is reached from a floor that has just risen: it is no better than the value.
+            if group.floor is None or group.floor <= place or group.nearest is None or group.nearest < place:
                 continue
             bps, amount = widest_crossed(group.direction, price_at(group.direction, group.floor), value)
             opened.append(group)
             rows += self._triggers.ask(_WITHIN, group_id=group.id, bps=bps, amount=amount)
         return opened, rows
 
-    def renewed(self, groups: Sequence[Group]) -> list[Group]:
-        """These groups of one subject, their nearest levels found anew, as they are written."""
-        narrowest: dict[int, tuple[int | None, Decimal | None]] = {}
-        for subject, direction in {(group.subject, group.direction) for group in groups}:
-            values = {"subject": subject, "direction": direction}
-            narrowest |= {number: (bps, amount) for number, bps, amount in self._transaction.ask(_NARROWEST, values)}
-        found = [replace(group, nearest=_nearest(group, *narrowest[group.id])) for group in groups]
-        if found:
-            written = [{"of": group.id, "floor": group.floor, "nearest": group.nearest} for group in found]
-            self._transaction.write(self._same, written)
-        return found
+    def renew(self, subject: Subject, groups: Sequence[Group]) -> None:
+        """Write the floors of these groups of a subject, and their nearest levels, which are found anew."""
+        if not groups:
+            return
+        narrowest = {
+            number: (bps, amount) for number, bps, amount in self._transaction.ask(_NARROWEST, {"subject": subject})
+        }
+        written = [
+            {"of": group.id, "floor": group.floor, "nearest": _nearest(group, *narrowest[group.id])} for group in groups
+        ]
+        self._transaction.write(self._same, written)
 
 
 def _nearest(group: Group, bps: int | None, amount: Decimal | None) -> int | None:
@@ -176,8 +181,8 @@ _NARROWEST = select(
     _group.id,
     select(func.min(_column.trail_bps)).where(_column.group_id == _group.id, _BY_BPS).scalar_subquery(),
     select(func.min(_column.trail_amount)).where(_column.group_id == _group.id, _BY_AMOUNT).scalar_subquery(),
-).where(_group.subject == bindparam("subject"), _group.direction == bindparam("direction"))
-"""Of each group of a subject and direction: two looks at the start of an index."""
+).where(_group.subject == bindparam("subject"))
+"""Of each group of a subject: two looks at the start of an index."""
 
 
 @cache
