@@ -58,7 +58,7 @@ faults: venv  ## kill, stop, fork and lie to SEEDS x TRADES trades, and every cr
 	$(BIN)/python -m tests.faults.driver --system --seeds $(SEEDS) --trades $(TRADES)
 	$(BIN)/python -m tests.faults.driver --orders --seeds $(SEEDS) --trades $(TRADES)
 
-planted: venv  ## plant known bugs into copies of the code, and take out each rule of a trade: all must be found (long)
+planted: venv  ## plant known bugs into copies of the code, take out each rule of trades and orders: all must be found (long)
 	$(BIN)/python -m tests.faults.rules_taken_out
 	$(BIN)/python -m tests.faults.planted
 	$(BIN)/python -m tests.faults.planted_system
