@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from sniperforge.cli.order_words import distance_words, leg_words, limit_words, risk_words, subject_words
+from sniperforge.cli.order_words import (
+    distance_words,
+    leg_words,
+    limit_words,
+    opening_words,
+    risk_words,
+    subject_words,
+)
 from sniperforge.cli.token_names import TokenNames
 from sniperforge.domain.money import format_units
 from sniperforge.domain.trigger import Subject
@@ -33,6 +40,8 @@ def draft_lines(
         yield f"  {'':<13} {limit_words(leg)}"
     for distance in draft.distances:
         yield f"  distance      {distance_words(distance, names)}"
+    for opening in (told for leg in draft.legs for told in opening_words(leg, draft.looked_at)):
+        yield f"  time          {opening}"
     ends = "never" if order.expires_at is None else f"{order.expires_at:%Y-%m-%d %H:%M:%S %Z}"
     yield f"  ends          {ends}"
     yield f"  looked at     every {draft.check_every.total_seconds():g} s"

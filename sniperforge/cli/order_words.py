@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from sniperforge.domain.order import (
     Rule,
     Trail,
 )
-from sniperforge.domain.time_window import OPEN, Daily, TimeWindow
+from sniperforge.domain.time_window import OPEN, Daily, TimeWindow, open_together
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.domain.watching import Watching, mints_of, price_watched, watching
 from sniperforge.trading.order_arming import subjects_of
@@ -132,6 +132,19 @@ def distance_words(distance: Distance, names: TokenNames) -> str:
     """How far the market is from a level."""
     crossing = distance.crossing
     return _distance(crossing.level, distance.value, distance.percent, crossing.subject, names)
+
+
+def opening_words(leg: Leg, now: datetime) -> Iterator[str]:
+    """Of each window of time that a leg waits for: whether it is open, or when it opens."""
+    for subject in subjects_of(leg.rule):
+        window = watching(subject)
+        if isinstance(window, Watching):
+            continue
+        opens = open_together([window], now, None)
+        if opens == now:
+            yield f"{window} is open now"
+        elif opens is not None:
+            yield f"{window} opens at {opens.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def level_words(level: Decimal, value: Decimal, subject: Subject, names: TokenNames) -> str:

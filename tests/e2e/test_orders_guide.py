@@ -33,6 +33,8 @@ def test_every_command_of_the_guide_works_as_typed(home: Home, tmp_path: Path) -
     assert "(stop-loss): open" in said["sniperforge order-show oud"]
     assert "when SOL costs 150 USD or less" in said["sniperforge order-edit oud --trigger 150"]
     assert "is cancelled" in said["sniperforge order-cancel oud"]
+    (timed,) = [text for command, text in said.items() if "time from 6h" in command]
+    assert re.search(r"^  time +time from \S+ opens at 20", timed, re.MULTILINE), timed
     typed = [words[words.index("--type") + 1] for words in map(shlex.split, COMMANDS) if "--type" in words]
     assert sorted(read_books(home.environment, "SELECT kind FROM orders", of="orders")) == sorted(typed)
     still_open = read_books(home.environment, "SELECT kind FROM orders WHERE state = 'open'", of="orders")

@@ -17,6 +17,7 @@ from sniperforge.cli.order_words import (
     leg_words,
     level_words,
     limit_words,
+    opening_words,
     risk_words,
     rule_words,
     subject_words,
@@ -265,6 +266,17 @@ def test_a_window_of_time_is_told_in_words_and_called_as_it_is_typed(
     assert subject_words(window.subject, NAMES) == (called or str(window))
     assert [value_words(value, window.subject, NAMES) for value in (OPEN, SHUT)] == ["open", "shut"]
     assert level_words(OPEN, SHUT, window.subject, NAMES) == f"{window} is shut"
+
+
+def test_of_each_window_it_is_told_whether_it_is_open_or_when_it_opens() -> None:
+    windows = (Daily(time(9), time(17, 30), "Europe/Berlin"), Daily(time(22), time(2), "UTC"))
+    _, legs = made(
+        terms(OrderKind.CONDITIONAL, conditions=(below("140"), *map(Crossing.into, windows)), needs_all=False)
+    )
+    assert list(opening_words(legs[LegName.MAIN], START)) == [
+        "time 09:00-17:30 Europe/Berlin is open now",
+        "time 22:00-02:00 UTC opens at 2026-01-01 22:00:00 UTC",
+    ]
 
 
 def test_a_window_is_no_distance_and_what_it_fired_at_is_no_price() -> None:
