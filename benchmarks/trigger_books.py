@@ -6,6 +6,7 @@ import os
 import statistics
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,8 @@ SOL = Subject(SOL_MINT)
 MARKET, HIGH = Decimal(100), Decimal(102)
 QUIET, HIGHS, FALLS, TEN = 200, 200, 50, 10
 PEAKS = 100_000
+CONFIRMATIONS = 2
+"""As orders have them: ten are reached by one value and fire at the next."""
 SCANS = 5
 COPIED = (tables.trigger_subjects, tables.trigger_groups, tables.triggers)
 
@@ -36,13 +39,14 @@ COPIED = (tables.trigger_subjects, tables.trigger_groups, tables.triggers)
 
 
 def book(size: int) -> Iterator[Trigger]:
-    """So many triggers: ten for each falling tick, the others farther away than the market goes."""
+    """So many triggers: ten for each value of a fall, the others farther away than the market goes."""
     for number in range(FALLS * TEN):
         level = falling(number // TEN)
         if number % 3:
-            yield _fixed(f"near-{number}", Direction.DOWN, level)
+            near = _fixed(f"near-{number}", Direction.DOWN, level)
         else:
-            yield _trail(f"near-{number}", Direction.DOWN, MARKET, amount=HIGH - level)
+            near = _trail(f"near-{number}", Direction.DOWN, MARKET, amount=HIGH - level)
+        yield replace(near, confirmations=CONFIRMATIONS)
     for number in range(size - FALLS * TEN):
         away = Decimal(number * 7919 % 500_000) / 10_000
         down = number % 2 == 0
@@ -163,7 +167,7 @@ def highs() -> list[Decimal]:
 
 
 def falls() -> list[Decimal]:
-    """Values that fire ten each."""
+    """Values that ten are reached by each, and fired by when they are seen again."""
     return [falling(number) for number in range(FALLS)]
 
 
@@ -178,39 +182,43 @@ def falling(number: int) -> Decimal:
 class Scanned:
     """One trigger in memory."""
 
-    __slots__ = ("best", "fired", "trigger")
+    __slots__ = ("best", "counted", "trigger")
 
     def __init__(self, trigger: Trigger) -> None:
-        self.trigger, self.best, self.fired = trigger, trigger.best, False
+        self.trigger, self.best, self.counted = trigger, trigger.best, 0
 
 
 def scan(triggers: Sequence[Scanned], value: Decimal, before: Decimal) -> list[str]:
     """Look at every trigger, when a value follows another; which fired."""
     fired: list[str] = []
     for one in triggers:
-        if one.fired:
-            continue
         trigger = one.trigger
+        if one.counted == trigger.confirmations:
+            continue
         if one.best is not None:
             down = trigger.direction is Direction.DOWN
             one.best = max(one.best, min(value, before)) if down else min(one.best, max(value, before))
-        if is_crossed(trigger.direction, value, trigger.level_at(one.best)):
-            one.fired = True
+        one.counted = one.counted + 1 if is_crossed(trigger.direction, value, trigger.level_at(one.best)) else 0
+        if one.counted == trigger.confirmations:
             fired.append(trigger.id)
     return fired
 
 
-def naive(size: int) -> tuple[float, float, float, list[list[str]]]:
-    """Mean ms of a scan when nothing fires, at new highs, when ten fire; and what fired then."""
+def naive(size: int) -> tuple[list[float], list[list[str]]]:
+    """Mean ms of a scan when nothing fires, at new highs, when ten are reached, when they fire; and what fired then."""
     triggers = [Scanned(trigger) for trigger in book(size)]
     step = HIGHS // SCANS
-    means, fired, before = [], [], MARKET
-    for values in (quiet()[:SCANS], [*highs()[step::step], HIGH], falls()[:SCANS]):
-        taken = []
+    taken: list[list[float]] = []
+    fired: list[list[str]] = []
+    before = MARKET
+    twice = [value for value in falls()[:SCANS] for _ in range(CONFIRMATIONS)]
+    for values in (quiet()[:SCANS], [*highs()[step::step], HIGH], twice):
+        taken.append([])
         for value in values:
             started = time.perf_counter()
-            fired.append(scan(triggers, value, before))
-            taken.append((time.perf_counter() - started) * 1_000)
+            found = scan(triggers, value, before)
+            taken[-1].append((time.perf_counter() - started) * 1_000)
+            fired += [found] if found else []
             before = value
-        means.append(statistics.mean(taken))
-    return means[0], means[1], means[2], fired[-SCANS:]
+    none, high, fall = taken
+    return [statistics.mean(some) for some in (none, high, fall[0::2], fall[1::2])], fired

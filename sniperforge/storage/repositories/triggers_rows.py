@@ -10,7 +10,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, Update, bindparam, text, update, values
+from sqlalchemy import CTE, Select, Update, bindparam, text, update, values
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -183,8 +183,6 @@ class MovingTable(Rows[MovingRow]):
 
     table = tables.triggers
     record = MovingRow
-    _moving = ("state", "counted", "group_id", "peak", "reach")
-    _waits = update(table).where(table.c.id == bindparam("of")).values(fired_at=None, fired_value=None)
 
     def these(self, triggers: Collection[TriggerId]) -> tuple[MovingRow, ...]:
         """Those of these that are there."""
@@ -197,14 +195,13 @@ class MovingTable(Rows[MovingRow]):
 
     def write(self, rows: Sequence[MovingRow]) -> None:
         """Write what may change of rows that are not FIRED."""
-        if rows:
-            values = [{"of": row.id, **{name: getattr(row, name) for name in self._moving}} for row in rows]
-            self._transaction.write(self._waits, values)
+        for some in _chunks(rows):
+            self._transaction.write(_wait(len(some)), [_own(_MOVING, some)])
 
     def fire(self, rows: Sequence[MovingRow], value: Decimal, at: datetime) -> None:
-        """These have fired, at the levels that they have now: one statement, since one value may fire many."""
+        """These have fired, at the levels that they have now."""
         for some in _chunks(rows):
-            self._transaction.write(_fire(len(some)), [{"value": value, "at": at, **_values_of_fire(some)}])
+            self._transaction.write(_fire(len(some)), [{"value": value, "at": at, **_own(_FIRING, some)}])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,33 +268,49 @@ def _these(triggers: int) -> Select[Any]:
     return MovingTable.query.where(one_of(tables.triggers.c.id, "id", triggers))
 
 
+_MOVING = ("id", "state", "counted", "group_id", "peak", "reach")
+_FIRING = ("id", "peak", "reach")
+
+
 @cache
-def _fire(rows: int) -> Update:
-    """So many triggers, each at a level of its own."""
-    column = tables.triggers.c
-    own = (column.id, column.peak, column.reach)
-    places = [tuple(bindparam(f"{one.name}_{place}", type_=one.type) for one in own) for place in range(rows)]
-    fired = values(*(sql_column(one.name, one.type) for one in own), name="fired").data(places).cte("fired")
+def _wait(rows: int) -> Update:
+    """So many triggers that are not FIRED, by what each is from now on: one value may reach many."""
+    own = _places(_MOVING, rows)
     return (
         update(tables.triggers)
-        .where(column.id == fired.c.id)
+        .where(tables.triggers.c.id == own.c.id)
+        .values(fired_at=None, fired_value=None, **{name: own.c[name] for name in _MOVING[1:]})
+    )
+
+
+@cache
+def _fire(rows: int) -> Update:
+    """So many triggers that have fired, each at a level of its own."""
+    column, own = tables.triggers.c, _places(_FIRING, rows)
+    return (
+        update(tables.triggers)
+        .where(column.id == own.c.id)
         .values(
             state=TriggerState.FIRED,
             counted=column.confirmations,
             group_id=None,
-            peak=fired.c.peak,
-            reach=fired.c.reach,
+            peak=own.c.peak,
+            reach=own.c.reach,
             fired_at=bindparam("at", type_=column.fired_at.type),
             fired_value=bindparam("value", type_=column.fired_value.type),
         )
     )
 
 
-def _values_of_fire(rows: Sequence[MovingRow]) -> dict[str, Any]:
-    given: dict[str, Any] = {}
-    for place, row in enumerate(rows):
-        given |= {f"id_{place}": row.id, f"peak_{place}": row.peak, f"reach_{place}": row.reach}
-    return given
+def _places(names: Sequence[str], rows: int) -> CTE:
+    """Places for these columns of so many rows; `_own` gives the values."""
+    columns = [tables.triggers.c[name] for name in names]
+    places = [tuple(bindparam(f"{one.name}_of_{place}", type_=one.type) for one in columns) for place in range(rows)]
+    return values(*(sql_column(one.name, one.type) for one in columns), name="own").data(places).cte("own")
+
+
+def _own(names: Sequence[str], rows: Sequence[MovingRow]) -> dict[str, Any]:
+    return {f"{name}_of_{place}": getattr(row, name) for place, row in enumerate(rows) for name in names}
 
 
 _WATCHED = SubjectTable.query.where(text("watched > 0")).order_by(tables.trigger_subjects.c.name)
