@@ -81,8 +81,7 @@ class _Followed:
         elif intent.state is IntentState.FAILED and self._leg.state is LegState.FIRED:
             self._failed(intent)
         elif intent.state is IntentState.CANCELLED and self._leg.state is LegState.FIRED:
-            self._change(LegState.CANCELLED, reason="its trade was cancelled")
-            self._end_without_fill(OrderState.CANCELLED, self._order.reason or f"its trade {intent.id} was cancelled")
+            self._cancelled("its trade was cancelled", f"its trade {intent.id} was cancelled")
 
     def _filled(self, intent: TradeIntent, firing: int, *, is_final: bool) -> None:
         is_known = firing == self._leg.firings - 1
@@ -129,6 +128,27 @@ class _Followed:
                 OrderState.FILLED, f"a fork took its entry back, and its exit sold what was held besides: {reason}"
             )
 
+    def _cancelled(self, because: str, reason: str) -> None:
+        """Nothing more is wanted of the order. Whether there is anything to protect is not known without its entry."""
+        reason = self._order.reason or reason
+        if not self._lacks_its_entry():
+            self._change(LegState.CANCELLED, reason=because)
+            self._end_without_fill(OrderState.CANCELLED, reason)
+            return
+        self._change(LegState.WAITING, reason=because, refire_at=self._now)
+        self._release_siblings()
+        self._take_exits_back()
+        if self._order.cancel_requested_at is None:
+            self._order = self._books.orders.change(
+                self._order, at=self._now, cancel_requested_at=self._now, reason=reason
+            )
+        self._tell("order.cancel_requested", f"{reason}; what becomes of its entry is waited for", Severity.WARNING)
+
+    def _lacks_its_entry(self) -> bool:
+        """Whether it is an exit whose entry a fork has taken back."""
+        entry = None if self._leg.name is LegName.ENTRY else self._entry()
+        return entry is not None and entry.state is LegState.FIRED
+
     def _failed(self, intent: TradeIntent) -> None:
         because = intent.reason or "its trade failed"
         entry = self._entry()
@@ -141,8 +161,7 @@ class _Followed:
             self._end(OrderState.CANCELLED, "a fork took its entry back, which never landed again")
             return
         if self._order.cancel_requested_at is not None:
-            self._change(LegState.CANCELLED, reason=because)
-            self._end(OrderState.CANCELLED, self._order.reason or "cancelled on request")
+            self._cancelled(because, "cancelled on request")
             return
         if self._order.expires_at is not None and self._order.expires_at <= self._now:
             self._change(LegState.CANCELLED, reason=because)
@@ -151,7 +170,7 @@ class _Followed:
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(self._leg.firings - 1, 6))
         self._change(LegState.WAITING, reason=because, refire_at=self._now + pause)
         self._release_siblings()
-        if entry is not None and entry.state is LegState.FIRED and self._leg.name is not LegName.ENTRY:
+        if self._lacks_its_entry():
             self._take_exits_back()
         told = f"leg {self._leg.name} fires again in {pause.total_seconds():.0f} s: trade {intent.id} failed: {because}"
         self._tell("order.fires_again", told, Severity.WARNING)

@@ -177,7 +177,7 @@ TAKEN_BACK = (
         "an_exit_that_fails_after_its_entry_was_taken_back_sells_nothing_more",
         Change(
             ORDER_LIFE,
-            "        if entry is not None and entry.state is LegState.FIRED and self._leg.name is not LegName.ENTRY:\n",
+            "        if self._lacks_its_entry():\n",
             _NEVER,
         ),
     ),
@@ -202,8 +202,32 @@ FAILED = (
         "a_trade_that_fails_after_its_order_was_cancelled_ends_the_order",
         Change(
             ORDER_LIFE,
-            "        if self._order.cancel_requested_at is not None:\n            self._change(LegState.CANCELLED",
-            "        if self is None:\n            self._change(LegState.CANCELLED",
+            "        if self._order.cancel_requested_at is not None:\n            self._cancelled(",
+            "        if self is None:\n            self._cancelled(",
+        ),
+    ),
+    order_rule(
+        "an order ends with its exit though its entry may land again",
+        "an_exit_that_is_cancelled_while_its_entry_may_land_again_leaves_the_order_open",
+        Change(ORDER_LIFE, "if not self._lacks_its_entry():", "if self._leg:"),
+    ),
+    order_rule(
+        "an order whose exit was cancelled does not end with its entry",
+        "an_exit_that_was_cancelled_ends_the_order_once_its_entry_is_dead",
+        Change(ORDER_LIFE, "elif any(self._is_final(leg) for leg in live):", "elif any(live):"),
+        Change(
+            ORDER_LIFE,
+            "        if not live:\n            self._end(state, reason)",
+            "        if self is None:\n            self._end(state, reason)",
+        ),
+    ),
+    order_rule(
+        "nobody is told that an exit was cancelled too late",
+        "an_exit_that_is_cancelled_while_its_entry_may_land_again_leaves_the_order_open",
+        Change(
+            ORDER_LIFE,
+            "        if self._order.cancel_requested_at is None:\n            self._order = self._books",
+            "        if self is None:\n            self._order = self._books",
         ),
     ),
     order_rule(
@@ -232,7 +256,7 @@ FAILED = (
     order_rule(
         "the other leg stays suspended",
         "the_other_leg_is_watched_again_when_the_trade_failed",
-        Change(ORDER_LIFE, "        self._release_siblings()\n        if entry", "        if entry"),
+        Change(ORDER_LIFE, "        self._release_siblings()\n        if self._lacks", "        if self._lacks"),
     ),
     order_rule(
         "a leg that was due is only watched again",

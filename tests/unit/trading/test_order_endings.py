@@ -108,6 +108,45 @@ def test_an_entry_that_fails_after_its_exit_fired_is_not_tried_again(world: Orde
     assert world.states() == {"order": "open", "entry": "cancelled", "stop": "fired", "take": "suspended"}
 
 
+def stop_under_way_without_its_entry(world: OrderWorld) -> tuple[IntentId, IntentId]:
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    (stop,) = world.price("0.3")
+    world.lose_to_a_fork(entry)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "fired", "take": "suspended"}
+    return entry, stop
+
+
+@pytest.mark.parametrize("state", [IntentState.CANCELLED, IntentState.FAILED])
+@pytest.mark.parametrize("by_order", [True, False])
+def test_an_exit_that_is_cancelled_while_its_entry_may_land_again_leaves_the_order_open(
+    world: OrderWorld, state: IntentState, *, by_order: bool
+) -> None:
+    entry, stop = stop_under_way_without_its_entry(world)
+    if by_order:
+        world.cancel_order(world.order().id)
+    ends(world, stop, state)
+    assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
+    assert not world.armed()
+    cancelled = by_order or state is IntentState.CANCELLED
+    assert (world.order().cancel_requested_at is not None) == cancelled
+
+    world.finish(entry)  # it lands again: what it brings is protected, and that is said
+    assert world.states() == {"order": "open", "entry": "filled", "stop": "armed", "take": "armed"}
+    assert bool(world.events("order.cancelled_too_late")) == cancelled
+    assert len(world.price("0.3")) == 1
+
+
+def test_an_exit_that_was_cancelled_ends_the_order_once_its_entry_is_dead(world: OrderWorld) -> None:
+    entry, stop = stop_under_way_without_its_entry(world)
+    ends(world, stop, IntentState.CANCELLED)
+    world.pass_bound()
+    world.finish(entry)
+    assert world.intent(entry).state is IntentState.CANCELLED
+    assert world.states() == {"order": "cancelled", "entry": "cancelled", "stop": "cancelled", "take": "cancelled"}
+
+
 def test_a_trade_that_fails_after_its_order_was_cancelled_ends_the_order(world: OrderWorld) -> None:
     order = world.stop()
     (intent,) = world.price("0.4")
