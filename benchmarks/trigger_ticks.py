@@ -319,7 +319,9 @@ def main() -> int:
     parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
     options = parser.parse_args()
     databases = ["sqlite", "postgresql"] if options.database == "both" else [options.database]
-    postgres.MEMORY_AND_SPEED["fsync"] = "on"  # a commit costs what it costs on the disk, on both databases
+    postgres.MEMORY_AND_SPEED.update(
+        {"fsync": "on", "shared_buffers": "128MB"}
+    )  # as PostgreSQL comes, not as tests run
     missed: list[str] = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
