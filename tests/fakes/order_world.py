@@ -31,6 +31,14 @@ from tests.fakes.trading_world import TradingWorld
 PRICE = Subject(JUP)
 BELOW = Crossing(subject=PRICE, direction=Direction.DOWN, level=Decimal("0.4"))
 ABOVE = Crossing(subject=PRICE, direction=Direction.UP, level=Decimal("0.7"))
+BUYS: dict[str, Any] = {
+    "effect": ExposureEffect.ENTRY,
+    "input_mint": USDC,
+    "output_mint": JUP,
+    "reduce_only": False,
+    "amount": Amount(AmountKind.QUOTE, 50_000_000),
+}
+"""What makes a leg buy for 50 USDC."""
 
 
 class OrderWorld(TradingWorld):
@@ -161,6 +169,17 @@ class OrderWorld(TradingWorld):
         self.chain.fork(31)
         self._carry(intent, lambda state: state is not IntentState.FILLED)
         self.chain.holding = False
+
+    def entry_lost_while_its_stop_is_under_way(self) -> tuple[IntentId, IntentId]:
+        """A bracket whose entry a fork takes back after its stop has fired; the two trades."""
+        self.bracket()
+        (entry,) = self.price("0.45")
+        self.confirm(entry)
+        (stop,) = self.price("0.3")
+        self.lose_to_a_fork(entry)
+        assert self.states() == {"order": "open", "entry": "fired", "stop": "fired", "take": "suspended"}
+        assert self.intent(entry).cancel_requested_at is not None
+        return entry, stop
 
     def _carry(self, intent: IntentId, until: Callable[[IntentState], bool]) -> None:
         executor = self.executor()

@@ -108,22 +108,12 @@ def test_an_entry_that_fails_after_its_exit_fired_is_not_tried_again(world: Orde
     assert world.states() == {"order": "open", "entry": "cancelled", "stop": "fired", "take": "suspended"}
 
 
-def stop_under_way_without_its_entry(world: OrderWorld) -> tuple[IntentId, IntentId]:
-    world.bracket()
-    (entry,) = world.price("0.45")
-    world.confirm(entry)
-    (stop,) = world.price("0.3")
-    world.lose_to_a_fork(entry)
-    assert world.states() == {"order": "open", "entry": "fired", "stop": "fired", "take": "suspended"}
-    return entry, stop
-
-
 @pytest.mark.parametrize("state", [IntentState.CANCELLED, IntentState.FAILED])
 @pytest.mark.parametrize("by_order", [True, False])
 def test_an_exit_that_is_cancelled_while_its_entry_may_land_again_leaves_the_order_open(
     world: OrderWorld, state: IntentState, *, by_order: bool
 ) -> None:
-    entry, stop = stop_under_way_without_its_entry(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     if by_order:
         world.cancel_order(world.order().id)
     ends(world, stop, state)
@@ -139,7 +129,7 @@ def test_an_exit_that_is_cancelled_while_its_entry_may_land_again_leaves_the_ord
 
 
 def test_an_exit_that_was_cancelled_ends_the_order_once_its_entry_is_dead(world: OrderWorld) -> None:
-    entry, stop = stop_under_way_without_its_entry(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     ends(world, stop, IntentState.CANCELLED)
     world.pass_bound()
     world.finish(entry)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -23,17 +22,9 @@ from sniperforge.trading.decisions import write_decision
 from sniperforge.trading.order_arming import arming_of
 from sniperforge.trading.order_firing import KEPT_LAMPORTS, POSTPONED_FOR, Firing
 from sniperforge.trading.order_life import put_into_book
-from tests.fakes.order_world import ABOVE, BELOW, PRICE, OrderWorld
+from tests.fakes.order_world import ABOVE, BELOW, BUYS, PRICE, OrderWorld
 from tests.fakes.trading_orders import JUP, USDC
 from tests.fakes.trading_world import Killed
-
-BUYS: dict[str, Any] = {
-    "effect": ExposureEffect.ENTRY,
-    "input_mint": USDC,
-    "output_mint": JUP,
-    "reduce_only": False,
-    "amount": Amount(AmountKind.QUOTE, 50_000_000),
-}
 
 
 @pytest.fixture

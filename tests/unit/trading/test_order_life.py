@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
-from sniperforge.domain.ids import IntentId, OrderId, order_key
+from sniperforge.domain.ids import OrderId, order_key
 from sniperforge.domain.intent import ExposureEffect, IntentState
 from sniperforge.domain.money import WSOL_MINT
 from sniperforge.domain.order import Amount, AmountKind, LegName, OrderState
@@ -23,16 +22,9 @@ from sniperforge.trading.order_firing import KEPT_LAMPORTS
 from sniperforge.trading.order_life import cancel_order, drop_triggers, follow, put_into_book
 from sniperforge.trading.progress import Step
 from sniperforge.trading.protections import Protections
-from tests.fakes.order_world import PRICE, OrderWorld
+from tests.fakes.order_world import BUYS, PRICE, OrderWorld
 from tests.fakes.trading_orders import JUP, USDC
 from tests.fakes.trading_world import Killed
-
-BUYS: dict[str, Any] = {
-    "effect": ExposureEffect.ENTRY,
-    "input_mint": USDC,
-    "output_mint": JUP,
-    "reduce_only": False,
-}
 
 
 @pytest.fixture
@@ -146,7 +138,7 @@ def test_what_is_promised_elsewhere_is_not_given_twice(world: OrderWorld) -> Non
 
 
 def test_a_buy_in_the_base_token_is_turned_into_what_it_costs(world: OrderWorld) -> None:
-    world.stop(amount=Amount(AmountKind.BASE, 200_000_000), **BUYS)
+    world.stop(**{**BUYS, "amount": Amount(AmountKind.BASE, 200_000_000)})
     (intent,) = world.price("0.4")
     assert world.intent(intent).input_amount_raw == 80_000_000
 
@@ -242,7 +234,7 @@ def test_no_trade_is_decided_with_a_cap_beyond_the_widest(
 
 def test_a_token_that_may_not_be_bought_keeps_an_entry_waiting_and_says_why(world: OrderWorld) -> None:
     world.tokens.dangerous.add(JUP)
-    world.stop(amount=Amount(AmountKind.QUOTE, 50_000_000), **BUYS)
+    world.stop(**BUYS)
     assert world.price("0.4") == []
     assert world.states() == {"order": "open", "main": "waiting"}
     assert "can be stopped" in world.events("order.postponed")[0].message
@@ -252,7 +244,7 @@ def test_protections_hold_an_entry_back_by_name_and_never_an_exit(world: OrderWo
     limits = RiskLimits(exposure_usd=1, cash=frozenset())
     world.finish(world.decide())
     world.policy = replace(world.policy, protections=Protections(limits))
-    world.stop("o1", amount=Amount(AmountKind.QUOTE, 50_000_000), **BUYS)
+    world.stop("o1", **BUYS)
     world.stop("o2")
     (exit_,) = world.price("0.4")
     assert world.intent(exit_).effect is ExposureEffect.EXIT
@@ -361,19 +353,8 @@ def test_an_exit_that_waits_to_fire_again_goes_back_as_well(world: OrderWorld) -
     assert world.fire_again() == []
 
 
-def entry_lost_while_its_stop_is_under_way(world: OrderWorld) -> tuple[IntentId, IntentId]:
-    world.bracket()
-    (entry,) = world.price("0.45")
-    world.confirm(entry)
-    (stop,) = world.price("0.3")
-    world.lose_to_a_fork(entry)
-    assert world.states() == {"order": "open", "entry": "fired", "stop": "fired", "take": "suspended"}
-    assert world.intent(entry).cancel_requested_at is not None
-    return entry, stop
-
-
 def test_a_bracket_whose_entry_was_taken_back_after_its_exit_fired_ends_when_both_are_known(world: OrderWorld) -> None:
-    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     world.finish(stop)
     assert world.states() == {"order": "open", "entry": "fired", "stop": "filled", "take": "cancelled"}
     world.pass_bound()
@@ -384,14 +365,14 @@ def test_a_bracket_whose_entry_was_taken_back_after_its_exit_fired_ends_when_bot
 
 
 def test_a_bracket_whose_entry_lands_again_after_its_exit_is_final_is_filled(world: OrderWorld) -> None:
-    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     world.finish(stop)
     world.finish(entry)
     assert world.states() == {"order": "filled", "entry": "filled", "stop": "filled", "take": "cancelled"}
 
 
 def test_an_exit_that_outlives_its_entry_ends_the_order(world: OrderWorld) -> None:
-    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     world.pass_bound()
     world.finish(entry)
     assert world.states() == {"order": "open", "entry": "cancelled", "stop": "fired", "take": "suspended"}
@@ -400,7 +381,7 @@ def test_an_exit_that_outlives_its_entry_ends_the_order(world: OrderWorld) -> No
 
 
 def test_an_exit_that_fails_after_its_entry_was_taken_back_sells_nothing_more(world: OrderWorld) -> None:
-    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     world.pass_time(minutes=30)
     world.finish(stop)
     assert world.states() == {"order": "open", "entry": "fired", "stop": "dormant", "take": "dormant"}
@@ -410,7 +391,7 @@ def test_an_exit_that_fails_after_its_entry_was_taken_back_sells_nothing_more(wo
 
 
 def test_an_exit_that_fails_after_its_entry_was_proven_dead_ends_the_order(world: OrderWorld) -> None:
-    entry, stop = entry_lost_while_its_stop_is_under_way(world)
+    entry, stop = world.entry_lost_while_its_stop_is_under_way()
     world.pass_bound()
     world.finish(entry)
     world.pass_time(minutes=30)

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from sniperforge.domain.intent import ExposureEffect
-from sniperforge.domain.order import Amount, AmountKind
-from tests.fakes.order_world import OrderWorld
+from tests.fakes.order_world import BUYS, OrderWorld
 from tests.fakes.paper_world import PaperWorld
-from tests.fakes.trading_orders import JUP, USDC
-
-BUYS: dict[str, Any] = {
-    "effect": ExposureEffect.ENTRY,
-    "input_mint": USDC,
-    "output_mint": JUP,
-    "reduce_only": False,
-    "amount": Amount(AmountKind.QUOTE, 50_000_000),
-}
 
 
 class PaperOrders(PaperWorld, OrderWorld):
