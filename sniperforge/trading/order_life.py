@@ -213,21 +213,25 @@ class _Followed:
         """The entry filled: its exits are live from this commit, for the amount that really came."""
         if self._order.state is not OrderState.OPEN:
             return  # a person ended it when the fill was known already, and what it brought with it
-        was_waiting = False
+        begun = []
         brought = sum(
             fill.output_raw for fill in self._books.fills.of_intent(intent.id) if fill.state is not FillState.REVERSED
         )
         for leg in self._exits():
             if leg.state is LegState.DORMANT and leg.amount.kind is AmountKind.FILLED:
                 begin(self._books, leg, Amount(AmountKind.BASE, brought), self._now)
-                was_waiting = True
+                begun.append(leg.name)
             elif leg.state in _IDLE and leg.amount.kind is AmountKind.BASE and leg.amount.value != brought:
                 self._books.orders.change_leg(leg, at=self._now, amount=Amount(AmountKind.BASE, brought))
         if self._order.expires_at is not None:
             # It was the entry's time: what was bought stays protected, however long that takes.
             self._order = self._books.orders.change(self._order, at=self._now, expires_at=None)
-        if was_waiting and self._order.cancel_requested_at is not None:
-            told = "it was cancelled too late: its entry filled, so its exits are live. Cancel it again to end them"
+        if begun and self._order.cancel_requested_at is not None:
+            # Perhaps one alone: when the person asked, the other was no longer needed, and it ended for good.
+            told = (
+                "it was cancelled too late: its entry filled, so these exits are live: "
+                f"{', '.join(begun)}. Cancel it again to end them"
+            )
             self._order = self._books.orders.change(self._order, at=self._now, cancel_requested_at=None, reason=None)
             self._tell("order.cancelled_too_late", told, Severity.WARNING)
 

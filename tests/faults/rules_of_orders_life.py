@@ -85,7 +85,7 @@ LANDED = (
     order_rule(
         "an entry that filled was cancelled all the same",
         "cancelling_a_bracket_whose_entry_is_under_way_never_leaves_it_unprotected",
-        Change(ORDER_LIFE, "        if was_waiting and self._order.cancel_requested_at is not None:\n", _NEVER),
+        Change(ORDER_LIFE, "        if begun and self._order.cancel_requested_at is not None:\n", _NEVER),
     ),
     order_rule(
         "a trade that was called dead lands in silence",

@@ -128,6 +128,23 @@ def test_an_exit_that_is_cancelled_while_its_entry_may_land_again_leaves_the_ord
     assert len(world.price("0.3")) == 1
 
 
+def test_an_order_that_was_cancelled_before_a_fork_is_protected_by_the_exit_that_was_under_way_and_says_so(
+    world: OrderWorld,
+) -> None:
+    world.bracket()
+    (entry,) = world.price("0.45")
+    world.confirm(entry)
+    (stop,) = world.price("0.3")
+    world.cancel_order(world.order().id)
+    assert world.states() == {"order": "open", "entry": "filled", "stop": "fired", "take": "cancelled"}
+    world.lose_to_a_fork(entry)
+    ends(world, stop, IntentState.CANCELLED)
+    world.finish(entry)
+    assert world.states() == {"order": "open", "entry": "filled", "stop": "armed", "take": "cancelled"}
+    (told,) = world.events("order.cancelled_too_late")
+    assert told.message.endswith("these exits are live: stop. Cancel it again to end them")
+
+
 def test_an_exit_that_was_cancelled_ends_the_order_once_its_entry_is_dead(world: OrderWorld) -> None:
     entry, stop = world.entry_lost_while_its_stop_is_under_way()
     ends(world, stop, IntentState.CANCELLED)
