@@ -1,4 +1,4 @@
-"""One order whose trades land, are taken back by forks and land again, while prices move and a person cancels.
+"""One order whose trades land, are taken back by forks and land again, while people cancel and workers die.
 
 The executor, the manager and the guard are the real ones. After every single act the books must make sense, and when
 all is settled the chain must agree: an entry and one exit land once each at most, nothing is signed for what is to end,
@@ -8,6 +8,8 @@ and what was bought is without an exit only where a person wanted that.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -26,6 +28,7 @@ from sniperforge.trading.executor_policy import Standing
 from sniperforge.trading.order_terms import Side
 from tests.fakes.look_world import Market
 from tests.fakes.trading_market import TOO_LITTLE
+from tests.fakes.trading_world import Killed, raising
 
 STOP, ENTRY, NEUTRAL, TAKE = "0.36", "0.44", "0.5", "0.58"
 """Prices that reach a leg, or none."""
@@ -34,7 +37,7 @@ _UNDER_WAY = frozenset({IntentState.PENDING, IntentState.EXECUTING})
 _IDLE = frozenset({LegState.DORMANT, LegState.ARMED, LegState.SUSPENDED, LegState.WAITING})
 _CAN_FIRE = frozenset({TriggerState.ARMED, TriggerState.CROSSED, TriggerState.FIRED})
 _UNTIL_BOOKED, _UNTIL_FINAL, _UNTIL_DEAD = 60, 100, 2_000
-_SETTLING = 3
+_LOOKS_TO_FIRE, _LONGEST_PAUSE_S = 4, 61
 
 numbers = st.integers(0, 5)
 """Which of the trades, counted from the newest."""
@@ -117,8 +120,8 @@ class ForkedOrders(RuleBasedStateMachine):
     @rule(usd=st.sampled_from((STOP, ENTRY, NEUTRAL, TAKE)), looks=st.integers(1, 3))
     def look(self, usd: str, looks: int) -> None:
         for _ in range(looks):
-            self.market.look(usd)
-            self.check()
+            with self.act():
+                self.market.look(usd)
 
     @rule(number=numbers, rings=st.integers(1, 4))
     def ring(self, number: int, rings: int) -> None:
@@ -187,20 +190,20 @@ class ForkedOrders(RuleBasedStateMachine):
         intent = self.trade(number)
         if intent is not None and so:
             self.is_asked_to_end = True
-            self.market.executor().cancel(intent)
-            self.check()
+            with self.act():
+                self.market.executor().cancel(intent)
 
     @rule(so=at_times)
     def cancel_order(self, *, so: bool) -> None:
-        if not so:
-            return
-        try:
-            self.market.manager.cancel(self.id, by="a person")
-        except (ConflictError, InvalidInputError) as error:
-            note(str(error))
-        else:
-            self.is_asked_to_end = True
-        self.check()
+        if so:
+            self.is_asked_to_end |= self.market.order(self.id).state is OrderState.OPEN
+            with self.act(ConflictError, InvalidInputError):
+                self.market.manager.cancel(self.id, by="a person")
+
+    @rule(nth=st.integers(1, 40))
+    def die_soon(self, nth: int) -> None:
+        """Whoever comes to the nth place from here at which it asks or tells the world something."""
+        self.market.points.once("*", raising(Killed()), nth=nth)
 
     # ---- inside
     def trades(self) -> list[IntentId]:
@@ -221,17 +224,22 @@ class ForkedOrders(RuleBasedStateMachine):
 
     def advance(self, intent: IntentId | None) -> Standing | None:
         """One ring of the bell and the pause after it; None where nothing can be done now."""
-        if intent is None:
-            return None
-        try:
-            standing = self.market.executor().advance(intent)
-        except (RetryableError, OutcomeUnknownError) as error:
-            note(str(error))
-            return None
-        finally:
-            self.check()
-        self.market.clock.sleep(standing.wait.total_seconds())
+        standing: Standing | None = None
+        if intent is not None:
+            with self.act(RetryableError, OutcomeUnknownError):
+                standing = self.market.executor().advance(intent)
+        if standing is not None:
+            self.market.clock.sleep(standing.wait.total_seconds())
         return standing
+
+    @contextmanager
+    def act(self, *refused: type[Exception]) -> Iterator[None]:
+        """Something that somebody does, who may die of it or be refused; the books make sense after it."""
+        try:
+            yield
+        except (Killed, *refused) as error:
+            note(repr(error))
+        self.check()
 
     # ---- what must hold
     def check(self) -> None:
@@ -294,12 +302,15 @@ class ForkedOrders(RuleBasedStateMachine):
         return bool(finals)
 
     def teardown(self) -> None:
-        """The network takes everything again, and everybody works until nothing is left to do."""
+        """The network takes everything again, everybody works, and the market goes where the order ends."""
         if not self.id:
             return
         self.market.chain.holding = False
-        for _ in range(_SETTLING):
-            self.look(NEUTRAL, 1)
+        self.market.points.on = lambda _: None
+        for usd in (NEUTRAL, ENTRY, STOP):
+            self.look(usd, _LOOKS_TO_FIRE)
+            self.market.pass_time(seconds=_LONGEST_PAUSE_S)
+            self.look(usd, 1)
             for intent in self.trades():
                 self._end(intent)
         landed = Counter[bool]()
@@ -311,9 +322,9 @@ class ForkedOrders(RuleBasedStateMachine):
         assert sold <= 1
         assert len([one for one in self.market.chain.ours() if one.err is None]) == bought + sold
         order = self.market.order(self.id)
+        assert order.state is not OrderState.OPEN
         assert bool(sold) == (order.state is OrderState.FILLED)
-        if bought and not sold and order.state is not OrderState.OPEN:
-            assert self.is_asked_to_end, "what it bought has no exit, and nobody wanted that"
+        assert sold or not bought or self.is_asked_to_end, "what it bought has no exit, and nobody wanted that"
         self.market.pass_bound()
         assert self.market.booked() == self.market.on_chain()
 
