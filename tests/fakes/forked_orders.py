@@ -197,7 +197,7 @@ class ForkedOrders(RuleBasedStateMachine):
     def cancel_order(self, *, so: bool) -> None:
         if so:
             self.is_asked_to_end |= self.market.order(self.id).state is OrderState.OPEN
-            with self.act(ConflictError, InvalidInputError):
+            with self.act((ConflictError, InvalidInputError)):
                 self.market.manager.cancel(self.id, by="a person")
 
     @rule(nth=st.integers(1, 40))
@@ -226,18 +226,20 @@ class ForkedOrders(RuleBasedStateMachine):
         """One ring of the bell and the pause after it; None where nothing can be done now."""
         standing: Standing | None = None
         if intent is not None:
-            with self.act(RetryableError, OutcomeUnknownError):
+            with self.act((RetryableError, OutcomeUnknownError)):
                 standing = self.market.executor().advance(intent)
         if standing is not None:
             self.market.clock.sleep(standing.wait.total_seconds())
         return standing
 
     @contextmanager
-    def act(self, *refused: type[Exception]) -> Iterator[None]:
+    def act(self, refused: tuple[type[Exception], ...] = ()) -> Iterator[None]:
         """Something that somebody does, who may die of it or be refused; the books make sense after it."""
         try:
             yield
-        except (Killed, *refused) as error:
+        except Killed:
+            note("killed")
+        except refused as error:
             note(repr(error))
         self.check()
 
