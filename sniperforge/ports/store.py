@@ -35,6 +35,7 @@ from sniperforge.ports.records import (
     Event,
     KnownTransaction,
     LedgerEntry,
+    LedgerKind,
     NonceAccount,
     NonceState,
     Reservation,
@@ -333,6 +334,17 @@ class Ledger(Protocol):
 
     def of_wallet(self, wallet: Address, limit: int) -> tuple[LedgerEntry, ...]:
         """Newest lines first (by slot, then booking order)."""
+        ...
+
+    def sum_of(self, wallet: Address, asset: Asset, kinds: Collection[LedgerKind]) -> int:
+        """Sum of the lines of these kinds that were not reversed."""
+        ...
+
+    def fees_without_swap(self, wallet: Address) -> int:
+        """Sum of the fee lines of our own transactions that no trade line of the wallet stands beside; not above zero.
+
+        Lines that were reversed count neither as one nor as the other.
+        """
         ...
 
 

@@ -17,16 +17,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from sniperforge.domain.intent import FillState
 from sniperforge.domain.money import WSOL_MINT, Address, Mint
 from sniperforge.domain.portfolio import Position
-from sniperforge.ports.records import NATIVE_SOL, LedgerEntry, LedgerKind
+from sniperforge.ports.records import NATIVE_SOL, LedgerKind
 from sniperforge.ports.store import Books
 from sniperforge.trading.price_survey import Appraisal
 
 _DIGITS = 40
-_SWAPPED = frozenset({LedgerKind.TRADE_IN, LedgerKind.TRADE_OUT})
-_EVERY_LINE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +113,7 @@ def read_account(books: Books, wallet: Address) -> Account:
         wallet=wallet,
         held=held,
         positions={position.mint: position for position in books.positions.of_wallet(wallet)},
-        paid=_paid(books.ledger.of_wallet(wallet, _EVERY_LINE)),
+        paid=_paid(books, wallet),
     )
 
 
@@ -171,23 +168,17 @@ def _holding(mint: Mint, account: Account, price: Appraisal, decimals: Mapping[M
     )
 
 
-def _paid(lines: Iterable[LedgerEntry]) -> Paid:
-    """Sums of the lines that no fork took back."""
-    standing = [line for line in lines if line.state is not FillState.REVERSED]
-    swapped = {line.source for line in standing if line.kind in _SWAPPED}
+def _paid(books: Books, wallet: Address) -> Paid:
+    """Sums of the lines that no fork took back; the books add them up, of which there are more every day."""
 
-    def total(*kinds: LedgerKind) -> int:
-        return -sum(line.delta_raw for line in standing if line.kind in kinds)
+    def paid(*kinds: LedgerKind) -> int:
+        return -books.ledger.sum_of(wallet, NATIVE_SOL, kinds)
 
     return Paid(
-        fee_lamports=total(LedgerKind.FEE),
-        wasted_lamports=-sum(
-            line.delta_raw
-            for line in standing
-            if line.kind is LedgerKind.FEE and line.attempt_id is not None and line.source not in swapped
-        ),
-        tip_lamports=total(LedgerKind.TIP),
-        rent_lamports=total(LedgerKind.RENT_PAID, LedgerKind.RENT_RETURNED),
+        fee_lamports=paid(LedgerKind.FEE),
+        wasted_lamports=-books.ledger.fees_without_swap(wallet),
+        tip_lamports=paid(LedgerKind.TIP),
+        rent_lamports=paid(LedgerKind.RENT_PAID, LedgerKind.RENT_RETURNED),
     )
 
 

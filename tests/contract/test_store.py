@@ -732,6 +732,47 @@ def test_lines_of_a_wallet_are_listed_newest_first(store: Store) -> None:
         assert books.ledger.of_wallet(WALLET, 2) == (lines[2], lines[1])
 
 
+def test_lines_are_added_up_by_kind(store: Store) -> None:
+    with store.write() as books:
+        books.ledger.add([line(LedgerKind.OPENING, 100, source="opening", slot=1, state=FillState.FINAL)])
+        books.ledger.add([line(LedgerKind.FEE, -5), line(LedgerKind.TIP, -3), line(LedgerKind.FEE, 7, asset=WSOL_MINT)])
+        books.ledger.add([line(LedgerKind.FEE, -20, source="final", state=FillState.FINAL)])
+        books.ledger.add([line(LedgerKind.FEE, -1, source="taken back", state=FillState.REVERSED)])
+
+    with store.read() as books:
+        assert books.ledger.sum_of(WALLET, NATIVE_SOL, [LedgerKind.FEE]) == -25
+        assert books.ledger.sum_of(WALLET, NATIVE_SOL, [LedgerKind.FEE, LedgerKind.TIP]) == -28
+        assert books.ledger.sum_of(WALLET, NATIVE_SOL, [LedgerKind.RENT_PAID]) == 0
+        assert books.ledger.sum_of(Address("other"), NATIVE_SOL, [LedgerKind.FEE]) == 0
+
+
+def test_fees_without_a_swap_are_those_of_our_transactions_that_no_trade_line_stands_beside(store: Store) -> None:
+    attempt = an_attempt(an_intent())
+    ours: dict[str, Any] = {"attempt_id": attempt.id, "intent_id": attempt.intent_id}
+    gone: dict[str, Any] = {"state": FillState.REVERSED}
+    with store.write() as books:
+        books.intents.add(an_intent())
+        books.attempts.add(attempt)
+        books.ledger.add(
+            [line(LedgerKind.FEE, -1, source="bought", **ours), line(LedgerKind.TRADE_IN, 5, source="bought")]
+        )
+        books.ledger.add(
+            [line(LedgerKind.FEE, -2, source="sold", **ours), line(LedgerKind.TRADE_OUT, -5, source="sold")]
+        )
+        books.ledger.add(
+            [line(LedgerKind.FEE, -40, source="wasted", **ours), line(LedgerKind.TIP, -4, source="wasted")]
+        )
+        books.ledger.add(
+            [line(LedgerKind.FEE, -500, source="lost", **ours), line(LedgerKind.TRADE_IN, 5, source="lost", **gone)]
+        )
+        books.ledger.add([line(LedgerKind.FEE, -8, source="taken back", **ours, **gone)])
+        books.ledger.add([line(LedgerKind.FEE, -16, source="a stranger's")])
+
+    with store.read() as books:
+        assert books.ledger.fees_without_swap(WALLET) == -540
+        assert books.ledger.fees_without_swap(Address("other")) == 0
+
+
 def test_a_position_is_new_once_and_changed_by_compare_and_set(store: Store) -> None:
     new = Position(WALLET, USDC, 25, Decimal("25.0000000000000000000000001"), Decimal("-0.1"))
     with store.write() as books:

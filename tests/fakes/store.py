@@ -40,6 +40,7 @@ from sniperforge.ports.records import (
     Event,
     KnownTransaction,
     LedgerEntry,
+    LedgerKind,
     NonceAccount,
     NonceState,
     Reservation,
@@ -323,6 +324,27 @@ class FakeLedger(Part):
             limit=limit,
             reverse=True,
         )
+
+    def sum_of(self, wallet: Address, asset: Asset, kinds: Collection[LedgerKind]) -> int:
+        self._transaction.must_be_sound()
+        return sum(entry.delta_raw for entry in self._standing(wallet) if entry.asset == asset and entry.kind in kinds)
+
+    def fees_without_swap(self, wallet: Address) -> int:
+        self._transaction.must_be_sound()
+        standing = self._standing(wallet)
+        swapped = {entry.source for entry in standing if entry.kind in (LedgerKind.TRADE_IN, LedgerKind.TRADE_OUT)}
+        return sum(
+            entry.delta_raw
+            for entry in standing
+            if entry.kind is LedgerKind.FEE and entry.attempt_id is not None and entry.source not in swapped
+        )
+
+    def _standing(self, wallet: Address) -> list[LedgerEntry]:
+        return [
+            entry
+            for entry in self._data.ledger.values()
+            if entry.wallet == wallet and entry.state is not FillState.REVERSED
+        ]
 
 
 class FakePositions(Part):

@@ -8,7 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, select, update
+from sqlalchemy import Select, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from sniperforge.domain.intent import FILL_TRANSITIONS, FillState, checked_transition
@@ -16,7 +16,7 @@ from sniperforge.domain.money import Address, Mint
 from sniperforge.domain.portfolio import Position
 from sniperforge.domain.prices import Price
 from sniperforge.errors import ConflictError, InvalidInputError, InvalidTransitionError
-from sniperforge.ports.records import Asset, LedgerEntry
+from sniperforge.ports.records import Asset, LedgerEntry, LedgerKind
 from sniperforge.storage import tables
 from sniperforge.storage.prepared import one_of, values_of
 from sniperforge.storage.repositories.base import Rows
@@ -32,6 +32,20 @@ class SqlLedger(Rows[LedgerEntry]):
         table.c.asset == bindparam("asset"),
         table.c.slot > bindparam("slot"),
         table.c.state != FillState.REVERSED,
+    )
+
+    _swap = table.alias("swap")
+    _wasted = select(func.coalesce(func.sum(table.c.delta_raw), 0)).where(
+        table.c.wallet == bindparam("wallet"),
+        table.c.kind == LedgerKind.FEE,
+        table.c.attempt_id.is_not(None),
+        table.c.state != FillState.REVERSED,
+        ~exists().where(
+            _swap.c.source == table.c.source,
+            _swap.c.wallet == table.c.wallet,
+            or_(_swap.c.kind == LedgerKind.TRADE_IN, _swap.c.kind == LedgerKind.TRADE_OUT),
+            _swap.c.state != FillState.REVERSED,
+        ),
     )
 
     def add(self, entries: Sequence[LedgerEntry]) -> None:
@@ -90,6 +104,21 @@ class SqlLedger(Rows[LedgerEntry]):
         """Newest first."""
         column = self.table.c
         return self._select(column.wallet == wallet, order=(column.slot.desc(), column.id.desc()), limit=limit)
+
+    def sum_of(self, wallet: Address, asset: Asset, kinds: Collection[LedgerKind]) -> int:
+        """Sum of the lines of these kinds that were not reversed."""
+        column = self.table.c
+        where = (column.wallet == wallet, column.asset == asset, column.kind.in_(kinds))
+        standing = column.state != FillState.REVERSED
+        ((total,),) = self._transaction.rows(
+            select(func.coalesce(func.sum(column.delta_raw), 0)).where(*where, standing)
+        )
+        return int(total)
+
+    def fees_without_swap(self, wallet: Address) -> int:
+        """Sum of the fee lines of our own transactions that no trade line of the wallet stands beside."""
+        ((total,),) = self._transaction.ask(self._wasted, {"wallet": wallet})
+        return int(total)
 
 
 class SqlPositions(Rows[Position]):
