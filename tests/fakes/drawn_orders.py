@@ -11,7 +11,10 @@ from sniperforge.domain.order import Amount, AmountKind, Crossing, OrderKind
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.trading.order_terms import Side
 from tests.fakes.naive_legs import RATIO
+from tests.fakes.naive_windows import AHEAD_OF_UTC, EveryDay, OnceFromNow
 from tests.fakes.order_terms import JUP, SOL
+
+Condition = Crossing | OnceFromNow | EveryDay
 
 GIVEN_BY = {
     Side.SELL: Amount(AmountKind.BASE, 1_000),
@@ -27,6 +30,7 @@ _KINDS = (
     OrderKind.OCO,
     OrderKind.BRACKET,
     OrderKind.BRACKET,
+    OrderKind.CONDITIONAL,
     OrderKind.CONDITIONAL,
     OrderKind.CONDITIONAL,
 )
@@ -58,7 +62,34 @@ def crossings(draw: st.DrawFn) -> Crossing:
     return Crossing(subject=subject, direction=draw(st.sampled_from(Direction)), level=level)
 
 
-conditions = st.lists(crossings(), min_size=1, max_size=3).map(tuple)
+_zones = st.sampled_from(tuple(AHEAD_OF_UTC))
+_daily = st.builds(EveryDay, st.sampled_from((-2, 3, 12, -6, 0, 30)), st.sampled_from((2, 6, 15, 1_430)), _zones)
+_once = st.one_of(
+    st.builds(
+        lambda begins, lasts, zone: OnceFromNow(begins, begins + lasts, zone),
+        st.sampled_from((0, 1, 1, 3, 8, -2)),
+        st.sampled_from((5, 2, 12, 1)),
+        _zones,
+    ),
+    st.builds(OnceFromNow, st.none(), st.sampled_from((3, 6, 12, 1, -1)), _zones),
+    st.builds(OnceFromNow, st.sampled_from((1, 3, 8, -1)), st.none(), _zones),
+)
+windows: st.SearchStrategy[OnceFromNow | EveryDay] = st.one_of(_daily, _daily, _once)
+"""Of time: some are over, and those of every day begin near when the paths do, in one zone over midnight."""
+
+
+@st.composite
+def _timed(draw: st.DrawFn) -> tuple[Condition, ...]:
+    """A window at least, which need not be what comes first."""
+    beside = draw(st.sampled_from(((True,), (True,), (True, True), (False,), (True, False), ())))
+    found: list[Condition] = [draw(crossings() if is_priced else windows) for is_priced in beside]
+    found.insert(draw(st.integers(0, len(found))), draw(windows))
+    return tuple(found)
+
+
+_priced = st.lists(crossings(), min_size=1, max_size=3).map(tuple)
+conditions: st.SearchStrategy[tuple[Condition, ...]] = st.one_of(_priced, _timed(), _timed())
+"""Windows in them are told from when they are asked for."""
 
 
 @st.composite

@@ -12,6 +12,7 @@ from sniperforge.domain.ids import IntentId
 from sniperforge.domain.order import Amount, AmountKind, Crossing, LegName, LegState, OrderKind
 from sniperforge.domain.trigger import Direction, Subject
 from sniperforge.trading.order_terms import OrderTerms, Side
+from tests.fakes.naive_windows import IS_OPEN, is_time
 from tests.fakes.order_terms import JUP, SOL
 
 RATIO = Subject(f"{SOL}/{JUP}")
@@ -288,7 +289,7 @@ def legs_by_hand(terms: OrderTerms, values: Values) -> list[NaiveLeg]:
         trail = Behind(base, sells, terms.trail_bps, terms.trail_amount, terms.activation)
         return [NaiveLeg(LegName.MAIN, trail, confirmations, gets_out=sells)]
     if terms.kind is OrderKind.CONDITIONAL:
-        levels = tuple(Level(one.subject, one.direction is Direction.DOWN, one.level) for one in terms.conditions)
+        levels = tuple(map(_level_of, terms.conditions))
         return [NaiveLeg(LegName.MAIN, Several(terms.needs_all, levels), confirmations, gets_out=False)]
     pair = [
         exit_at(LegName.STOP, terms.stop_loss, is_stop=True),
@@ -302,10 +303,16 @@ def legs_by_hand(terms: OrderTerms, values: Values) -> list[NaiveLeg]:
     return [NaiveLeg(LegName.ENTRY, entry, confirmations, gets_out=False), *pair]
 
 
+def _level_of(crossing: Crossing) -> Level:
+    if is_time(crossing.subject):
+        return Level(crossing.subject, down=True, level=IS_OPEN)
+    return Level(crossing.subject, crossing.direction is Direction.DOWN, crossing.level)
+
+
 def can_all_hold(crossings: Sequence[Crossing]) -> bool:
     """Whether some price of SOL and some of JUP satisfy all of them."""
     bounds: dict[Subject, tuple[Fraction, Fraction]] = {}
-    for one in crossings:
+    for one in [crossing for crossing in crossings if not is_time(crossing.subject)]:
         least, most = bounds.get(one.subject, (Fraction(0), Fraction(10**30)))
         level = Fraction(one.level)
         down = one.direction is Direction.DOWN

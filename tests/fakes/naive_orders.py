@@ -14,6 +14,7 @@ from sniperforge.domain.order import Amount, AmountKind, LegName, LegState, Orde
 from sniperforge.domain.trigger import Subject
 from sniperforge.trading.order_terms import OrderTerms, Side
 from tests.fakes.naive_legs import AtOnce, NaiveLeg, Several, Values, can_all_hold, legs_by_hand
+from tests.fakes.naive_windows import Calendar, is_time
 
 STANDSTILL = timedelta(minutes=10)
 """Values further apart were not seen in a row."""
@@ -102,6 +103,7 @@ class NaiveOrders:
 
     orders: list[NaiveOrder] = field(default_factory=list)
     seen: dict[Subject, Seen] = field(default_factory=dict)
+    calendar: Calendar = field(default_factory=Calendar)
 
     # ---- what people do
     def create(self, order: OrderId, terms: OrderTerms, values: Values, now: datetime) -> None:
@@ -115,14 +117,14 @@ class NaiveOrders:
                 leg.active_from = begins
                 if begins is None:
                     leg.begin(values)
-        self.orders.append(NaiveOrder(order, terms, legs))
+        self.orders.append(NaiveOrder(order, self._with_its_end(terms), legs))
 
     def edit(self, order: NaiveOrder, given: Mapping[str, Any], values: Values, now: datetime) -> bool:
         """Change it; False, and nothing changed, where that is refused."""
-        after = changed_terms(order.terms, given)
-        begins, ends = order.legs[0].active_from, after.expires_at
+        after = changed_terms(replace(order.terms, active_from=order.legs[0].active_from), given)
+        begins, ends = after.active_from, after.expires_at
         entered = order.entry is not None and order.entry.state is LegState.FILLED
-        if order.state is not OrderState.OPEN or not can_be_placed(after, values):
+        if order.state is not OrderState.OPEN or not self.can_be_placed(after, values, now):
             return False
         if ends is not None and (entered or ends <= now or (begins is not None and begins >= ends)):
             return False
@@ -138,12 +140,21 @@ class NaiveOrders:
             for leg, _, waits_for_other in changes
         ):
             return False
-        if not changes and ends == order.terms.expires_at:
+        after = self._with_its_end(after)
+        if not changes and after.expires_at == order.terms.expires_at:
             return False
         for leg, new, waits_for_other in changes:
             leg.change(new.waits if waits_for_other else replace(leg.waits), new.confirmations, values)
         order.terms = after
         return True
+
+    def can_be_placed(self, terms: OrderTerms, values: Values, now: datetime) -> bool:
+        """Whether prices and times allow it."""
+        return prices_allow(terms, values) and self.calendar.lets_fire(terms, now)
+
+    def _with_its_end(self, terms: OrderTerms) -> OrderTerms:
+        """An order that cannot do without a window ends with it, as if a person had asked for that."""
+        return replace(terms, expires_at=self.calendar.ends_of(terms))
 
     def cancel(self, order: NaiveOrder) -> bool:
         """End it; False where it has ended. A trade that is under way is waited for, and an entry's exits with it."""
@@ -207,16 +218,19 @@ class NaiveOrders:
 
     def is_asked(self, now: datetime) -> bool:
         """Whether a look at this time needs any price."""
-        return bool(self._watched() or self._waking(now) or self._again(now))
+        due = [*self._waking(now), *(leg for _, leg in self._again(now))]
+        asked = self._watched().union(*(leg.waits.subjects for leg in due))
+        return not all(map(is_time, asked))
 
     def look(self, values: Values, number: int, now: datetime) -> Looked:
-        """What fires at these values, all of one print; a subject that is not there has none."""
+        """What fires at these values, those of prices all of one print; a subject that is not there has none."""
         self.expire(now)
         waking, again = self._waking(now), self._again(now)
         news: dict[Subject, bool] = {}
         fired: list[tuple[NaiveOrder, NaiveLeg]] = []
         for subject in sorted(self._watched() & values.keys()):
-            fired += self._tick(subject, Seen(values[subject], number, now), news)
+            is_print = number if not is_time(subject) else int(now.timestamp())
+            fired += self._tick(subject, Seen(values[subject], is_print, now), news)
         must, may = [*fired], list[tuple[NaiveOrder, NaiveLeg]]()
         for order, leg in self.taking_turns():
             assert isinstance(leg.waits, Several)
@@ -308,7 +322,7 @@ class NaiveOrders:
         return [(order, leg) for *_, order, leg in sorted(due, key=lambda one: one[:3])]
 
 
-def can_be_placed(terms: OrderTerms, values: Values) -> bool:
+def prices_allow(terms: OrderTerms, values: Values) -> bool:
     """Whether everything that it watches has a value, and its prices do not contradict each other."""
     subjects = {one.subject for one in terms.conditions} or {Subject(terms.base_mint)}
     if not subjects <= values.keys() or (terms.needs_all and not can_all_hold(terms.conditions)):

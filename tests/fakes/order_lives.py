@@ -13,9 +13,10 @@ from sniperforge.domain.order import LegState, OrderKind
 from tests.fakes.drawn_orders import counts, minutes, numbers, pairs, prices, wanted_now
 from tests.fakes.naive_legs import NaiveLeg
 from tests.fakes.naive_orders import NaiveOrder
+from tests.fakes.naive_windows import MINUTE
 from tests.fakes.order_terms import JUP, SOL
 from tests.fakes.prices_where import prices_at
-from tests.fakes.watched_orders import MINUTE, SECOND, WatchedOrders
+from tests.fakes.watched_orders import HOUR, SECOND, WatchedOrders
 
 _KINDS_WITH = {
     "trigger": (OrderKind.STOP_LOSS, OrderKind.TAKE_PROFIT),
@@ -62,9 +63,39 @@ class OrderLives(WatchedOrders):
     def reach_what_it_waits_for(self, number: int, place: int, looks: int) -> None:
         order = self.one_of(number, *OrderKind)
         if order is not None:
-            at = prices_at(order.legs[place % len(order.legs)].waits)
+            waits = order.legs[place % len(order.legs)].waits
+            self.wait_for(waits)
             for _ in range(looks):
-                self.look(at)
+                self.look(prices_at(waits))
+
+    @rule(
+        number=numbers,
+        confirmed=st.sampled_from((0, 1, 1, 2)),
+        edge=st.sampled_from((0, 0, 1, 2)),
+        late=st.sampled_from((0, 0, 0, -1, 1, -2)),
+        at=st.sampled_from(("met", "met", "unchanged", "unknown")),
+        looks=st.integers(1, 7),
+    )
+    def look_as_its_window_opens_or_shuts(
+        self, *, number: int, confirmed: int, edge: int, late: int, at: str, looks: int
+    ) -> None:
+        """Perhaps after so many of its conditions were confirmed, at once or some edges on."""
+        calendar = self.scan.calendar
+        orders = [order for order in self.scan.open() if calendar.of(order.terms)]
+        if not orders:
+            return
+        order = orders[-1 - number % len(orders)]
+        if confirmed:
+            self.wait_for(order.legs[0].waits)
+        for _ in range(confirmed * order.legs[0].confirmations):
+            self.look(prices_at(order.legs[0].waits))
+        soon = self.world.clock.now() + 2 * SECOND
+        edges = [one for one in calendar.edges(calendar.of(order.terms), soon) if one < soon + HOUR]
+        if edges:
+            self.look_next_at(edges[edge % len(edges)] + late * SECOND)
+        for _ in range(looks if edges else 0):
+            there = prices_at(order.legs[0].waits) if at == "met" else self.prices
+            self.look({mint: None if at == "unknown" else there.get(mint) for mint in (SOL, JUP)})
 
     @rule(by=st.sampled_from((1, 3, 9, 10, 11)))
     def pass_time(self, by: int) -> None:

@@ -9,14 +9,15 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from sniperforge.domain.order import Crossing, OrderKind
+from sniperforge.domain.order import OrderKind
 from sniperforge.errors import RateLimitedError
-from tests.fakes.drawn_orders import conditions, numbers, prices, trails, wanted
+from tests.fakes.drawn_orders import Condition, conditions, numbers, prices, trails, wanted
 from tests.fakes.naive_legs import Behind, Several
+from tests.fakes.naive_windows import MINUTE
 from tests.fakes.order_lives import OrderLives
 from tests.fakes.order_terms import JUP, SOL
 from tests.fakes.prices_where import prices_at, prices_of
-from tests.fakes.watched_orders import MINUTE, SECOND
+from tests.fakes.watched_orders import SECOND
 
 
 class OrderPaths(OrderLives):
@@ -37,7 +38,7 @@ class OrderPaths(OrderLives):
         self.edit(number, trail, OrderKind.TRAILING_STOP)
 
     @rule(number=numbers, conditions=conditions, needs_all=st.booleans())
-    def edit_conditions(self, *, number: int, conditions: tuple[Crossing, ...], needs_all: bool) -> None:
+    def edit_conditions(self, *, number: int, conditions: tuple[Condition, ...], needs_all: bool) -> None:
         self.edit(number, {"conditions": conditions, "needs_all": needs_all}, OrderKind.CONDITIONAL)
 
     @rule(number=numbers, needs_all=st.booleans())
@@ -72,6 +73,8 @@ class OrderPaths(OrderLives):
         """All of them hold for a while, but perhaps at one look."""
         order = self.one_of(number, OrderKind.CONDITIONAL)
         met = None if order is None else prices_of(order.legs[0].waits)
+        if order is not None:
+            self.wait_for(order.legs[0].waits)
         for look in range(looks if met is not None else 0):
             sol, jup = met if met is not None and look != lapse else otherwise
             self.look({SOL: sol, JUP: jup})
@@ -87,6 +90,7 @@ class OrderPaths(OrderLives):
         for place in range(first, first + len(levels)):
             one = levels[place % len(levels)]
             sol, jup = prices_of(one, among=levels) or (Decimal(100), Decimal(100))
+            self.wait_for(one)
             for _ in range(looks):
                 self.look({SOL: sol, JUP: jup})
 
@@ -119,6 +123,7 @@ class OrderPaths(OrderLives):
         if order is None:
             return
         at = prices_at(order.legs[0].waits)
+        self.wait_for(order.legs[0].waits)
         self.look(at)
         self.look({SOL: None, JUP: None})
         self.edit(number, {"expires_at": self.after(30)}, *OrderKind)
@@ -137,7 +142,7 @@ class OrderPaths(OrderLives):
         now = self.world.clock.now()
         self.scan.expire(now)
         if not self.scan.is_asked(now):
-            self.manager.monitor_orders()
+            self.look({SOL: self.prices.get(SOL), JUP: self.prices.get(JUP)})
             return
         self.world.exchange.fail("prices", RateLimitedError("no room", subject="main"))
         with pytest.raises(RateLimitedError):

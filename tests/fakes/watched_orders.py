@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from sniperforge.domain.ids import IntentId, order_of_key
 from sniperforge.domain.money import Mint
-from sniperforge.domain.order import Leg, LegName, LegState, OrderKind
+from sniperforge.domain.order import Crossing, Leg, LegName, LegState, OrderKind
 from sniperforge.domain.trigger import Subject, TriggerState
 from sniperforge.errors import InvalidInputError
 from sniperforge.ports.records import Asset
@@ -20,11 +20,12 @@ from sniperforge.trading.order_firing import Firing
 from sniperforge.trading.order_manager import LookResult, OrderManager
 from tests.fakes.desk_world import DeskWorld, opening
 from tests.fakes.ended_trades import EndedTrades
-from tests.fakes.naive_legs import NaiveLeg
-from tests.fakes.naive_orders import Fired, NaiveOrder, NaiveOrders, can_be_placed
+from tests.fakes.naive_legs import NaiveLeg, Several, Waits
+from tests.fakes.naive_orders import Fired, NaiveOrder, NaiveOrders
+from tests.fakes.naive_windows import MINUTE
 from tests.fakes.order_terms import JUP, SOL, terms
 from tests.fakes.plan_world import CountedBells
-from tests.fakes.prices_where import prices_at, values_of
+from tests.fakes.prices_where import prices_at, values_of, windows_in
 from tests.fakes.small_groups import SmallGroups
 from tests.fakes.store import FakeStore
 from tests.fakes.trading_market import Points
@@ -32,7 +33,7 @@ from tests.fakes.trading_market import Points
 LOOKS_TO_FIRE = 4
 """As many as any order wants in a row, and one that a trail follows from."""
 
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 
 
 class WatchedOrders(RuleBasedStateMachine):
@@ -65,10 +66,10 @@ class WatchedOrders(RuleBasedStateMachine):
     def place(self, given: dict[str, Any]) -> None:
         """As a person does, here and there, its times in minutes from now."""
         times = {name: self.after(given[name]) for name in ("expires_at", "active_from")}
-        changes = {**given, **times, "force": True}
+        changes = {**self._told_now(given), **times, "force": True}
         kind = changes.pop("kind")
         wanted = terms(kind, **changes)
-        if not can_be_placed(wanted, self.values):
+        if not self.scan.can_be_placed(wanted, self.values, self.world.clock.now()):
             assert not self._is_done(lambda: self.world.place(kind, **changes))
             return
         order = self.world.place(kind, **changes)
@@ -79,9 +80,18 @@ class WatchedOrders(RuleBasedStateMachine):
         order = self.one_of(number, *kinds)
         if order is None:
             return
+        given = self._told_now(given)
         expected = self.scan.edit(order, given, self.values, self.world.clock.now())
         desk = self.world.desk
         assert self._is_done(lambda: desk.edit(desk.draft_edit(order.id, {**given, "force": True}))) == expected
+
+    def _told_now(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What is asked for, its windows of time told from now."""
+        if "conditions" not in given:
+            return given
+        now, asked = self.world.clock.now(), given["conditions"]
+        told = [one if isinstance(one, Crossing) else self.scan.calendar.crossing(one, now) for one in asked]
+        return {**given, "conditions": tuple(told)}
 
     def end(self, order: NaiveOrder) -> None:
         """As a person does, here and there."""
@@ -123,7 +133,8 @@ class WatchedOrders(RuleBasedStateMachine):
     @property
     def values(self) -> dict[Subject, Decimal]:
         """Of everything that has one."""
-        return values_of(self.prices.get(SOL), self.prices.get(JUP))
+        by_the_clock = self.scan.calendar.values(self.world.clock.now())
+        return values_of(self.prices.get(SOL), self.prices.get(JUP)) | by_the_clock
 
     def _fired(self, result: LookResult) -> dict[Fired, IntentId]:
         with self.world.store.read() as books:
@@ -160,6 +171,7 @@ class WatchedOrders(RuleBasedStateMachine):
         if not idle:
             return None
         leg = idle[-1 - number % len(idle)]
+        self.wait_for(leg.waits)
         for _ in range(LOOKS_TO_FIRE):
             self.look(prices_at(leg.waits))
         return next((one for one in self.with_trades(LegState.FIRED) if one[1] is leg), None)
@@ -178,6 +190,17 @@ class WatchedOrders(RuleBasedStateMachine):
         ends, now = order.terms.expires_at, self.world.clock.now()
         if ends is not None and ends > now:
             self.world.clock.advance(ends - now)
+
+    def wait_for(self, waits: Waits) -> None:
+        """Until the next look finds the windows open that it waits for: all of them, or the first of any."""
+        names, next_look = windows_in(waits), self.world.clock.now() + SECOND
+        together = [names] if isinstance(waits, Several) and waits.needs_all else [[name] for name in names]
+        opens = [self.scan.calendar.opens(some, next_look) for some in together if some]
+        self.look_next_at(min((moment for moment in opens if moment is not None), default=next_look))
+
+    def look_next_at(self, moment: datetime) -> None:
+        """Let time pass until the next look is at this moment, if it has not passed."""
+        self.world.clock.advance(max(timedelta(), moment - SECOND - self.world.clock.now()))
 
     def after(self, minutes: int | None) -> Any:
         """A time, or none."""
