@@ -28,6 +28,7 @@ _KINDS = (
     OrderKind.TRAILING_STOP,
     OrderKind.TRAILING_STOP,
     OrderKind.OCO,
+    OrderKind.OCO,
     OrderKind.BRACKET,
     OrderKind.BRACKET,
     OrderKind.CONDITIONAL,
