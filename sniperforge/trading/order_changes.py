@@ -126,7 +126,13 @@ def draft_edit(
     if order.state is not OrderState.OPEN:
         raise InvalidInputError(f"it is {order.state.value} already", subject=order.id, fix="Make another order")
     terms = changed_terms(order, legs, given)
-    problems = [*terms_problems(terms, policy, now), *_news(terms, given, market), *_ends_protection(legs, given)]
+    known = [one for one in terms_problems(terms_of(order, legs), policy, now) if one.field == "conditions"]
+    problems = [
+        # Of several windows that any is enough of, one may be over: what was no news before is none now.
+        *(one for one in terms_problems(terms, policy, now) if terms.needs_all or one not in known),
+        *_news(terms, given, market),
+        *_ends_protection(legs, given),
+    ]
     changes: dict[LegName, dict[str, Any]] = {}
     if not problems:
         price = market.values.get(Subject(order.base_mint))

@@ -5,6 +5,7 @@ A leg that sells is an exit. A stop sells when the price falls and buys when it 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -157,12 +158,15 @@ class _Builder:
 
 
 def terms_of(order: Order, legs: tuple[Leg, ...]) -> OrderTerms:
-    """The terms of an order as it stands, every default said; a pair's caps and confirmations are those of its stop."""
+    """The terms of an order as it stands, every default said; a pair's caps and confirmations are those of its stop.
+
+    An end that is that of its windows of time is theirs: it goes with them when they change.
+    """
     by_name = {leg.name: leg for leg in legs}
     main = by_name.get(LegName.MAIN) or by_name[LegName.STOP]
     first = by_name.get(LegName.ENTRY, main)
     rule = main.rule
-    return OrderTerms(
+    terms = OrderTerms(
         kind=order.kind,
         wallet=order.wallet,
         base_mint=order.base_mint,
@@ -182,10 +186,10 @@ def terms_of(order: Order, legs: tuple[Leg, ...]) -> OrderTerms:
         slippage_bps=main.max_slippage_bps,
         widen_to_bps=main.widen_to_bps,
         confirmations=main.confirmations,
-        expires_at=order.expires_at,
         active_from=first.active_from,
         deadline_s=first.deadline_s,
     )
+    return terms if terms.ends_at == order.expires_at else replace(terms, expires_at=order.expires_at)
 
 
 def gets_out(order: Order, leg: Leg) -> bool:

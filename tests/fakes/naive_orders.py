@@ -121,10 +121,15 @@ class NaiveOrders:
 
     def edit(self, order: NaiveOrder, given: Mapping[str, Any], values: Values, now: datetime) -> bool:
         """Change it; False, and nothing changed, where that is refused."""
-        after = changed_terms(replace(order.terms, active_from=order.legs[0].active_from), given)
+        before = replace(order.terms, active_from=order.legs[0].active_from)
+        if before.expires_at == self.calendar.ends_of(replace(before, expires_at=None)):
+            before = replace(before, expires_at=None)
+        after = changed_terms(before, given)
         begins, ends = after.active_from, after.expires_at
         entered = order.entry is not None and order.entry.state is LegState.FILLED
-        if order.state is not OrderState.OPEN or not self.can_be_placed(after, values, now):
+        if order.state is not OrderState.OPEN or not prices_allow(after, values):
+            return False
+        if not self.calendar.lets_fire_still(before, after, now):
             return False
         if ends is not None and (entered or ends <= now or (begins is not None and begins >= ends)):
             return False
@@ -153,7 +158,7 @@ class NaiveOrders:
         return prices_allow(terms, values) and self.calendar.lets_fire(terms, now)
 
     def _with_its_end(self, terms: OrderTerms) -> OrderTerms:
-        """An order that cannot do without a window ends with it, as if a person had asked for that."""
+        """An order that cannot do without a window ends with it."""
         return replace(terms, expires_at=self.calendar.ends_of(terms))
 
     def cancel(self, order: NaiveOrder) -> bool:

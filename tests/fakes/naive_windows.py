@@ -112,6 +112,16 @@ class Calendar:
         needed = [[name] for name in names] + ([names] if terms.needs_all else [])
         return all(self.opens(some, begins, ends) is not None for some in needed)
 
+    def lets_fire_still(self, before: OrderTerms, after: OrderTerms, now: datetime) -> bool:
+        """The same of an order that is changed: where any is enough, a window that was over already may stay so."""
+        if after.needs_all:
+            return self.lets_fire(after, now)
+        known = [name for name in self.of(before) if not self._opens_for(before, name, now)]
+        return all(self._opens_for(after, name, now) or name in known for name in self.of(after))
+
+    def _opens_for(self, terms: OrderTerms, name: Subject, now: datetime) -> bool:
+        return self.opens([name], max(now, terms.active_from or now), terms.expires_at) is not None
+
     def opens(self, names: Collection[Subject], after: datetime, until: datetime | None = None) -> datetime | None:
         """The first moment of this time at which all of these are open, if there is one."""
         windows = [self.windows[name] for name in names]

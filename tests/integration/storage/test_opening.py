@@ -68,7 +68,7 @@ def test_a_sqlite_reader_and_a_writer_do_not_wait_for_each_other(sqlite_books: E
         assert reader.system.get() == before
 
 
-def test_postgresql_is_opened_durably(postgres_books: Engine) -> None:
+def test_postgresql_is_opened_durably_and_waits_for_no_helpers(postgres_books: Engine) -> None:
     with postgres_books.connect() as connection:
 
         def setting(name: str) -> object:
@@ -78,6 +78,8 @@ def test_postgresql_is_opened_durably(postgres_books: Engine) -> None:
         assert setting("transaction_isolation") == "read committed"
         assert setting("timezone") == "UTC"
         assert setting("lock_timeout") == "5s"
+        assert setting("max_parallel_workers_per_gather") == "0"
+        assert setting("jit") == "off"
         assert setting("statement_timeout") == "30s"
         assert setting("idle_in_transaction_session_timeout") == "1min"
         assert setting("application_name") == "sniperforge"
