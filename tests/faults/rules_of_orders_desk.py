@@ -302,7 +302,7 @@ CHANGES = (
     order_rule(
         "what was bought is unprotected when a time is over",
         "the_exits_of_a_bracket_that_entered_change_and_get_no_end",
-        Change(ORDER_CHANGES, ", *_ends_protection(legs, given)]", "]"),
+        Change(ORDER_CHANGES, "        *_ends_protection(legs, given),\n", ""),
     ),
     order_rule(
         "the entry that filled changes with its exits",

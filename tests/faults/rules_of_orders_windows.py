@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.planting import PRICE_WATCH, Change, order_rule
+from tests.faults.planting import ORDER_CHANGES, ORDER_LEGS, PRICE_WATCH, Change, order_rule
 
 WINDOW = "sniperforge/domain/time_window.py"
 CONDITIONS = "sniperforge/trading/order_conditions.py"
@@ -92,5 +92,38 @@ RULES = (
         Change(
             "sniperforge/trading/order_firing.py", "is_again=view is None and leg.firings > 0", "is_again=view is None"
         ),
+    ),
+    order_rule(
+        "the end of a window outlives it",
+        "an_order_ends_with_the_window_that_it_is_given_instead",
+        Change(ORDER_LEGS, "return terms if terms.ends_at == order.expires_at else replace(", "return replace("),
+    ),
+    order_rule(
+        "an end that a person gave goes with a window",
+        "an_end_that_a_person_gave_stays_where_it_comes_before_that_of_the_window",
+        Change(
+            ORDER_LEGS,
+            "return terms if terms.ends_at == order.expires_at else replace(",
+            "return terms if terms else replace(",
+        ),
+    ),
+    order_rule(
+        "one of several windows that is over hinders every change",
+        "where_any_is_enough_a_window_that_is_over_hinders_no_change",
+        Change(ORDER_CHANGES, "if terms.needs_all or one not in known),", "if terms),"),
+    ),
+    order_rule(
+        "a window that is over is given to an order",
+        "no_window_that_is_over_is_given_to_an_order",
+        Change(
+            ORDER_CHANGES,
+            "if terms.needs_all or one not in known),",
+            "if terms.needs_all or one.field != known[0].field),",
+        ),
+    ),
+    order_rule(
+        "all are wanted of windows of which one is over",
+        "all_are_not_wanted_of_windows_of_which_one_is_over",
+        Change(ORDER_CHANGES, "if terms.needs_all or one not in known),", "if one not in known),"),
     ),
 )

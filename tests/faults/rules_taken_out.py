@@ -55,6 +55,7 @@ SUITE = (
             "order_paper",
             "order_report",
             "order_terms",
+            "order_windows",
             "price_watch",
         )
     ),
